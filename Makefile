@@ -1,0 +1,41 @@
+# What people type. Every target makes what it needs first; a second run makes nothing again.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test unit up lint format clean
+
+SETUP := python3 tools/setup.py
+PYTHON := build/venv/bin/python
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: python ## the installed tree (build/dist), the client (build/venv), the S3 server (build/tools)
+	@$(SETUP) packages s3 venv build
+
+demo: build ## a real S3 server, a coordinator, two workers and the Python client at work
+	@$(PYTHON) tools/demo.py
+
+up: build ## Eider in one process on loopback; S3 by the AWS environment names
+	@build/dist/bin/eider up $(ARGS)
+
+unit: build ## the C++ unit tests, under the address and the thread sanitizer
+	@$(SETUP) asan tsan
+	@ctest --preset asan
+	@ctest --preset tsan
+
+test: unit ## all tests: unit tests, then real processes against a real S3 server
+	@$(PYTHON) -m pytest
+
+lint: build ## clang-format, clang-tidy, clang's thread-safety analysis, ruff, mypy
+	@$(SETUP) lint-packages
+	@$(PYTHON) tools/lint.py
+
+format: build ## formats C++ and Python
+	@$(SETUP) lint-packages
+	@$(PYTHON) tools/lint.py --fix
+
+clean: ## removes the build trees, keeps what was downloaded and installed
+	@rm -rf build/release build/dev build/asan build/tsan build/dist build/stamps/dist
+
+.PHONY: python
+python:
+	@command -v python3 >/dev/null || { apt-get update -qq && apt-get install -qq --yes python3; }
