@@ -1,0 +1,469 @@
+#include "config/option_table.h"
+
+#include "config/limits.h"
+
+namespace eider::config {
+namespace {
+
+constexpr unsigned kUp = static_cast<unsigned>(Command::kUp);
+constexpr unsigned kCoordinator = static_cast<unsigned>(Command::kCoordinator);
+constexpr unsigned kWorker = static_cast<unsigned>(Command::kWorker);
+constexpr unsigned kQuery = static_cast<unsigned>(Command::kQuery);
+constexpr unsigned kStatus = static_cast<unsigned>(Command::kStatus);
+constexpr unsigned kServers = kUp | kCoordinator | kWorker;
+constexpr unsigned kFronts = kUp | kCoordinator;  // they answer clients
+constexpr unsigned kRunners = kUp | kWorker;      // they run queries
+constexpr unsigned kClients = kQuery | kStatus;
+
+void AddListening(std::vector<OptionSpec>& table) {
+  const auto group = "Where it listens";
+  table.push_back({.name = "port",
+                   .kind = Kind::kInteger,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "PORT",
+                   .default_value = "5000",
+                   .default_help = "",
+                   .help = "HTTP port: API, metrics; 0 takes a free one",
+                   .max = kMaxPort});
+  table.push_back({.name = "port",
+                   .kind = Kind::kInteger,
+                   .commands = kWorker,
+                   .group = group,
+                   .value_name = "PORT",
+                   .default_value = "5005",
+                   .default_help = "",
+                   .help = "Flight port; 0 takes a free one",
+                   .max = kMaxPort});
+  table.push_back({.name = "flight-port",
+                   .kind = Kind::kInteger,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "PORT",
+                   .default_value = "",
+                   .default_help = "port + 1",
+                   .help = "Flight port for clients that take results straight from a worker",
+                   .max = kMaxPort});
+  table.push_back({.name = "bind",
+                   .kind = Kind::kHost,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "ADDRESS",
+                   .default_value = "127.0.0.1",
+                   .default_help = "",
+                   .help = "address to listen on; beyond loopback it needs --cluster-key-file"});
+  table.push_back({.name = "advertise",
+                   .kind = Kind::kHostPort,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "HOST[:PORT]",
+                   .default_value = "",
+                   .default_help = "the bound address, or the host's name where that is 0.0.0.0",
+                   .help = "address by which coordinator and clients reach the worker"});
+}
+
+void AddCluster(std::vector<OptionSpec>& table) {
+  const auto group = "The fleet";
+  table.push_back({.name = "workers",
+                   .kind = Kind::kInteger,
+                   .commands = kUp,
+                   .group = group,
+                   .value_name = "N",
+                   .default_value = "2",
+                   .default_help = "",
+                   .help = "how many workers to run in this process",
+                   .min = 1,
+                   .max = kMaxUpWorkers});
+  table.push_back({.name = "workers",
+                   .kind = Kind::kWorkers,
+                   .commands = kCoordinator,
+                   .group = group,
+                   .value_name = "grpc://HOST:PORT,...",
+                   .default_value = "",
+                   .default_help = "none: workers announce themselves",
+                   .help = "workers to attach to; several by comma, space or repeating"});
+  table.push_back({.name = "coordinator",
+                   .kind = Kind::kHttpUrl,
+                   .commands = kWorker,
+                   .group = group,
+                   .value_name = "http://HOST:PORT",
+                   .default_value = "",
+                   .default_help = "none: waits for a coordinator that lists it",
+                   .help = "coordinator to announce itself to"});
+  table.push_back({.name = "id",
+                   .kind = Kind::kText,
+                   .commands = kWorker,
+                   .group = group,
+                   .value_name = "NAME",
+                   .default_value = "",
+                   .default_help = "kept in the file worker-id of the cache directory",
+                   .help = "the worker's name, the same after each restart: its files follow it"});
+  table.push_back({.name = "cluster-key-file",
+                   .kind = Kind::kFile,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "FILE",
+                   .default_value = "",
+                   .default_help = "on loopback: cluster.key in the state directory",
+                   .help = "the secret that coordinator and workers share ('eider keygen FILE')"});
+  table.push_back({.name = "state-dir",
+                   .kind = Kind::kDirectory,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "DIR",
+                   .default_value = "",
+                   .default_help = "$XDG_STATE_HOME/eider or ~/.local/state/eider",
+                   .help = "where keys and, by default, caches are kept"});
+}
+
+void AddRunning(std::vector<OptionSpec>& table) {
+  const auto group = "Running queries";
+  table.push_back({.name = "slots",
+                   .kind = Kind::kInteger,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "N",
+                   .default_value = "",
+                   .default_help = "4 for each core, at least 8",
+                   .help = "queries that a worker runs at a time",
+                   .min = 1,
+                   .max = kMaxSlots});
+  table.push_back({.name = "threads",
+                   .kind = Kind::kInteger,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "N",
+                   .default_value = "",
+                   .default_help = "one for each core",
+                   .help = "threads that a worker computes on",
+                   .min = 1,
+                   .max = kMaxThreads});
+  table.push_back({.name = "memory-limit",
+                   .kind = Kind::kMemory,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "SIZE",
+                   .default_value = "60%",
+                   .default_help = "",
+                   .help = "memory of the process's DuckDB, such as 4GiB or 80%; the workers of "
+                           "'eider up' share it",
+                   .min = kMinMemoryBytes});
+  table.push_back({.name = "allow-path",
+                   .kind = Kind::kPaths,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "PATH",
+                   .default_value = "",
+                   .default_help = "none",
+                   .help = "local file or folder that queries may read; may be repeated"});
+  table.push_back({.name = "init",
+                   .kind = Kind::kFile,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "FILE.sql",
+                   .default_value = "",
+                   .default_help = "none",
+                   .help = "SQL run at the start, such as CREATE SECRET"});
+  table.push_back({.name = "timeout",
+                   .kind = Kind::kDuration,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "TIME",
+                   .default_value = "1h",
+                   .default_help = "",
+                   .help = "for a query that names none itself",
+                   .min = 1,
+                   .max = kMaxTimeoutMs});
+  table.push_back({.name = "max-waiting",
+                   .kind = Kind::kInteger,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "N",
+                   .default_value = "10000",
+                   .default_help = "",
+                   .help = "queries that may wait; more are turned away",
+                   .min = 1,
+                   .max = kMaxMaxWaiting});
+  table.push_back({.name = "max-json-result",
+                   .kind = Kind::kBytes,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "SIZE",
+                   .default_value = "256MiB",
+                   .default_help = "",
+                   .help = "largest result in the base64 JSON form",
+                   .min = 1});
+  table.push_back({.name = "drain-timeout",
+                   .kind = Kind::kDuration,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "TIME",
+                   .default_value = "30s",
+                   .default_help = "",
+                   .help = "how long running queries may go on after SIGTERM or Ctrl-C",
+                   .max = kMaxTimeoutMs});
+  table.push_back({.name = "extension-dir",
+                   .kind = Kind::kDirectory,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "DIR",
+                   .default_value = "",
+                   .default_help = "lib/eider/extensions of the installed tree",
+                   .help = "where DuckDB's extensions lie"});
+}
+
+void AddCache(std::vector<OptionSpec>& table) {
+  const auto group = "The cache";
+  table.push_back({.name = "cache",
+                   .kind = Kind::kOnOff,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "on|off",
+                   .default_value = "on",
+                   .default_help = "",
+                   .help = "keep what was read from S3"});
+  table.push_back({.name = "cache-dir",
+                   .kind = Kind::kDirectory,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "DIR",
+                   .default_value = "",
+                   .default_help = "cache-<port> in the state directory",
+                   .help = "the worker's own folder: its name, spilled data"});
+  table.push_back({.name = "cache-size",
+                   .kind = Kind::kBytes,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "SIZE",
+                   .default_value = "10GiB",
+                   .default_help = "",
+                   .help = "bytes kept on disk (no effect yet)",
+                   .min = 0});
+  table.push_back({.name = "revalidate",
+                   .kind = Kind::kAge,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "TIME|never",
+                   .default_value = "10s",
+                   .default_help = "",
+                   .help = "age at which S3 is asked whether an object changed (no effect yet)"});
+  table.push_back({.name = "stolen-cache",
+                   .kind = Kind::kOnOff,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "on|off",
+                   .default_value = "on",
+                   .default_help = "",
+                   .help = "let a stolen query read its thief's cache (no effect yet)"});
+}
+
+void AddS3(std::vector<OptionSpec>& table) {
+  const auto group = "S3";
+  table.push_back({.name = "s3-endpoint",
+                   .kind = Kind::kEndpoint,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "URL",
+                   .default_value = "",
+                   .default_help = "AWS",
+                   .help = "another S3 server; http:// switches TLS off",
+                   .other_names = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}});
+  table.push_back({.name = "s3-region",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "REGION",
+                   .default_value = "us-east-1",
+                   .default_help = "",
+                   .help = "the buckets' region",
+                   .other_names = {"AWS_REGION", "AWS_DEFAULT_REGION"}});
+  table.push_back({.name = "s3-key-id",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "ID",
+                   .default_value = "",
+                   .default_help = "none: requests are anonymous",
+                   .help = "access key id",
+                   .other_names = {"AWS_ACCESS_KEY_ID", "AWS_KEY_ID"}});
+  table.push_back({.name = "s3-secret-key",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "KEY",
+                   .default_value = "",
+                   .default_help = "none",
+                   .help = "secret access key; a flag is seen by everyone on the machine, so "
+                           "prefer the environment",
+                   .other_names = {"AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"},
+                   .secret = true});
+  table.push_back({.name = "s3-session-token",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "TOKEN",
+                   .default_value = "",
+                   .default_help = "none",
+                   .help = "token of temporary credentials",
+                   .other_names = {"AWS_SESSION_TOKEN"},
+                   .secret = true});
+  table.push_back({.name = "s3-url-style",
+                   .kind = Kind::kChoice,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "STYLE",
+                   .default_value = "auto",
+                   .default_help = "",
+                   .help = "auto, path or vhost; auto is path where the endpoint is an IP "
+                           "address or localhost",
+                   .choices = {"auto", "path", "vhost"},
+                   .other_names = {"AWS_S3_URL_STYLE"}});
+  table.push_back({.name = "s3-ca-file",
+                   .kind = Kind::kFile,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "FILE.pem",
+                   .default_value = "",
+                   .default_help = "the system's",
+                   .help = "certificates to trust",
+                   .other_names = {"AWS_CA_BUNDLE"}});
+}
+
+void AddClient(std::vector<OptionSpec>& table) {
+  const auto group = "The query";
+  table.push_back({.name = "url",
+                   .kind = Kind::kHttpUrl,
+                   .commands = kClients,
+                   .group = group,
+                   .value_name = "http://HOST:PORT",
+                   .default_value = "http://127.0.0.1:5000",
+                   .default_help = "",
+                   .help = "the coordinator to ask"});
+  table.push_back({.name = "param",
+                   .kind = Kind::kTexts,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "VALUE",
+                   .default_value = "",
+                   .default_help = "",
+                   .help = "value for the next '?', or NAME=VALUE for '$NAME'; JSON where it is "
+                           "JSON, else a string; repeat it",
+                   .command_line_only = true,
+                   .letter = 'p'});
+  table.push_back({.name = "write",
+                   .kind = Kind::kSwitch,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "",
+                   .default_value = "off",
+                   .default_help = "",
+                   .help = "the statement writes: COPY ... TO 's3://...'",
+                   .command_line_only = true});
+  table.push_back({.name = "timeout",
+                   .kind = Kind::kDuration,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "TIME",
+                   .default_value = "",
+                   .default_help = "the coordinator's",
+                   .help = "give up after this time",
+                   .min = 1,
+                   .max = kMaxTimeoutMs});
+  table.push_back({.name = "cache-mode",
+                   .kind = Kind::kChoice,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "MODE",
+                   .default_value = "use",
+                   .default_help = "",
+                   .help = "use, passive, off or refresh",
+                   .choices = {"use", "passive", "off", "refresh"}});
+  table.push_back({.name = "format",
+                   .kind = Kind::kChoice,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "FORMAT",
+                   .default_value = "table",
+                   .default_help = "",
+                   .help = "table, csv, json, arrow or parquet",
+                   .choices = {"table", "csv", "json", "arrow", "parquet"},
+                   .letter = 'f'});
+  table.push_back({.name = "output",
+                   .kind = Kind::kText,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "FILE",
+                   .default_value = "",
+                   .default_help = "standard output",
+                   .help = "write the result to a file",
+                   .command_line_only = true,
+                   .letter = 'o'});
+  table.push_back({.name = "max-rows",
+                   .kind = Kind::kInteger,
+                   .commands = kQuery,
+                   .group = group,
+                   .value_name = "N",
+                   .default_value = "40",
+                   .default_help = "",
+                   .help = "rows of a table that are shown",
+                   .min = 1,
+                   .max = kMaxTableRows});
+  table.push_back({.name = "json",
+                   .kind = Kind::kSwitch,
+                   .commands = kStatus,
+                   .group = group,
+                   .value_name = "",
+                   .default_value = "off",
+                   .default_help = "",
+                   .help = "print the coordinator's JSON",
+                   .command_line_only = true});
+}
+
+void AddGeneral(std::vector<OptionSpec>& table) {
+  const auto group = "General";
+  table.push_back({.name = "config",
+                   .kind = Kind::kFile,
+                   .commands = kServers | kClients,
+                   .group = group,
+                   .value_name = "FILE.toml",
+                   .default_value = "",
+                   .default_help = "none",
+                   .help = "file of options; see below"});
+  table.push_back({.name = "log-format",
+                   .kind = Kind::kChoice,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "FORMAT",
+                   .default_value = "text",
+                   .default_help = "",
+                   .help = "text for people, json for programs",
+                   .choices = {"text", "json"}});
+  table.push_back({.name = "log-level",
+                   .kind = Kind::kChoice,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "LEVEL",
+                   .default_value = "info",
+                   .default_help = "",
+                   .help = "debug, info, warn or error",
+                   .choices = {"debug", "info", "warn", "error"}});
+}
+
+}  // namespace
+
+const std::vector<OptionSpec>& OptionTable() {
+  static const std::vector<OptionSpec> table = [] {
+    std::vector<OptionSpec> made;
+    AddListening(made);
+    AddCluster(made);
+    AddRunning(made);
+    AddCache(made);
+    AddS3(made);
+    AddClient(made);
+    AddGeneral(made);
+    return made;
+  }();
+  return table;
+}
+
+}  // namespace eider::config

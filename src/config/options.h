@@ -1,0 +1,98 @@
+// What each command is told, typed and validated: made by load.h before anything starts, and the
+// only way in which settings reach the rest of the program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace eider::config {
+
+enum class LogFormat { kText, kJson };
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+
+struct LogOptions {
+  LogFormat format = LogFormat::kText;
+  LogLevel level = LogLevel::kInfo;
+};
+
+// Credentials and address of the object store. Never logged.
+struct S3Options {
+  std::string endpoint;  // "host:port"; empty: AWS
+  std::string region;
+  std::string key_id;  // empty: anonymous, unless the init file makes a secret
+  std::string secret_key;
+  std::string session_token;
+  bool path_style = false;
+  bool use_ssl = true;
+  std::string ca_file;  // empty: the system's
+};
+
+// Where a process listens and what it trusts.
+struct ListenOptions {
+  std::string bind;
+  int port = 0;                  // 0: a free one
+  std::string cluster_key_file;  // empty: the state directory's own, on loopback only
+  std::string state_dir;
+};
+
+struct CoordinatorOptions {
+  ListenOptions listen;
+  int flight_port = 0;
+  std::vector<std::string> workers;  // "grpc://host:port"
+  int max_waiting = 0;
+  int64_t default_timeout_ms = 0;
+  int64_t max_json_result_bytes = 0;
+  int64_t drain_timeout_ms = 0;
+  LogOptions log;
+};
+
+struct WorkerOptions {
+  ListenOptions listen;
+  std::string advertise;    // "host:port" that others use; empty: bind and the port it got
+  std::string coordinator;  // "http://host:port" to announce to; empty: it waits to be attached
+  std::string id;           // empty: the file worker-id in cache_dir
+  std::string cache_dir;
+  int slots = 0;
+  int threads = 0;
+  int64_t memory_limit_bytes = 0;
+  bool cache = true;
+  std::vector<std::string> allowed_paths;  // absolute
+  std::string init_file;                   // empty: none
+  std::string extension_dir;
+  int64_t drain_timeout_ms = 0;
+  S3Options s3;
+  LogOptions log;
+};
+
+// A coordinator and several workers in one process.
+struct UpOptions {
+  CoordinatorOptions coordinator;
+  WorkerOptions worker;  // of each; `cache_dir` is the folder that theirs lie in
+  int workers = 0;
+};
+
+enum class OutputFormat { kTable, kCsv, kJson, kArrow, kParquet };
+
+struct QueryOptions {
+  std::string url;
+  std::string sql;  // "-": standard input
+  std::vector<std::string> params;
+  OutputFormat format = OutputFormat::kTable;
+  std::string output;  // empty: standard output
+  std::string cache_mode;
+  bool write = false;
+  int64_t timeout_ms = 0;  // 0: the coordinator's default
+  int64_t max_rows = 0;    // of a table
+};
+
+struct StatusOptions {
+  std::string url;
+  bool json = false;
+};
+
+struct KeygenOptions {
+  std::string file;
+};
+
+}  // namespace eider::config

@@ -1,0 +1,66 @@
+#include "metrics/registry.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace eider::metrics {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(RegistryTest, CountsWhatItIsTold) {
+  Registry registry;
+  registry.QueryEnded("OK");
+  registry.QueryEnded("OK");
+  registry.QueryEnded("NOT_FOUND");
+  registry.QueueWaited(2);
+  registry.TaskRan(40'000);
+  registry.Claimed("home rank 0");
+  registry.Relayed(10, 1'000);
+  registry.SetWorkersUp(2);
+  registry.SetTasksWaiting(3);
+  registry.SetTasksRunning(4);
+  registry.ReadS3(1, 2, 300);
+  registry.HttpAnswered("read", 200);
+  const std::string text = registry.Text();
+  EXPECT_THAT(text, HasSubstr("eider_queries_total{code=\"OK\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("eider_queries_total{code=\"NOT_FOUND\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_queue_wait_seconds_bucket{le=\"0.0025\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_run_seconds_bucket{le=\"0.05\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_run_seconds_bucket{le=\"0.025\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("eider_claims_total{kind=\"home\",rank=\"0\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_relayed_rows_total 10\n"));
+  EXPECT_THAT(text, HasSubstr("eider_relayed_bytes_total 1000\n"));
+  EXPECT_THAT(text, HasSubstr("eider_workers_up 2\n"));
+  EXPECT_THAT(text, HasSubstr("eider_tasks_waiting 3\n"));
+  EXPECT_THAT(text, HasSubstr("eider_tasks_running 4\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_opens_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_reads_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_bytes_total 300\n"));
+  EXPECT_THAT(text, HasSubstr("eider_http_requests_total{call=\"read\",status=\"200\"} 1\n"));
+}
+
+TEST(RegistryTest, ShowsOnlyWhatWasTouched) {
+  Registry registry;
+  registry.SetWorkersUp(1);
+  EXPECT_THAT(registry.Text(), Not(HasSubstr("eider_s3_opens_total ")));
+}
+
+void ExpectLabels(std::string_view reason, const char* kind, const char* rank) {
+  const ClaimLabels labels = ReadReason(reason);
+  EXPECT_EQ(labels.kind, kind) << reason;
+  EXPECT_EQ(labels.rank, rank) << reason;
+}
+
+TEST(ReadReasonTest, TakesKindAndRankFromTheSchedulersWords) {
+  ExpectLabels("home rank 0", "home", "0");
+  ExpectLabels("overflow rank 1: owner w2 is full", "overflow", "1");
+  ExpectLabels("overflow rank 12: owner w2 is full", "overflow", "4+");
+  ExpectLabels("stolen from w2 after 31 ms", "stolen", "");
+  ExpectLabels("least loaded", "other", "");
+  ExpectLabels("", "other", "");
+}
+
+}  // namespace
+}  // namespace eider::metrics
