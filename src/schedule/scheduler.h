@@ -1,0 +1,143 @@
+// Where a task runs and when: a state machine without clock, socket, lock or randomness of its own.
+//
+// Events go in with the time at which they happened, actions come out; the caller carries them out
+// and comes back with a Tick at NextTimerMs(). The same events give the same actions.
+//
+// Invariants, after every Handle():
+//   1. a task is in exactly one place: in one worker's line, in the unplaced line (no worker is
+//   up),
+//      or claimed by one current attempt;
+//   2. a worker never has more occupied slots than `slots`, but for attempts that it reported
+//   itself;
+//   3. no slot is free while a task waits that may run on it (a task keeps off workers that it was
+//      lost on while others are up; a worker that refused one is left alone for a moment);
+//   4. each submitted task ends once: by Finished, or by one Reject.
+//
+// This version: rendezvous rank, a home with a free slot takes the task, else the next in rank with
+// a free slot (overflow), else the owner's line; a slot that frees takes from its own line, then
+// the oldest task of the longest other line (stolen). Load bound, costs and hot keys are to come.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "protocol/query.h"
+#include "protocol/ticket.h"
+
+namespace eider::schedule {
+
+struct Options {
+  int max_waiting = 10'000;         // tasks waiting in all lines together
+  int line_length_per_slot = 8;     // a line holds at most this many for each of its worker's slots
+  int64_t max_wait_ms = 300'000;    // a task that waited longer is rejected
+  int64_t claim_expiry_ms = 5'000;  // a claim that did not start by then gives its slot back
+  int max_retries = 2;              // further attempts after a lost worker
+  int poison_deaths = 2;            // workers that died under a task before it is POISONED
+};
+
+struct Task {
+  std::string id;
+  std::optional<std::string> key;  // what affinity is computed on; none: the least loaded worker
+  std::string client;              // lines are round robin over these, FIFO within each
+  int priority = 0;                // higher first
+  bool write = false;              // never retried once started
+  int64_t deadline_ms = 0;         // absolute, on the caller's clock
+};
+
+// Events.
+struct Submitted {
+  Task task;
+};
+struct Started {  // the worker admitted it
+  protocol::AttemptId attempt;
+};
+struct Finished {  // the worker ended it, well or not: its slot is free
+  protocol::AttemptId attempt;
+};
+// Its stream broke: retried when nothing was delivered and it does not write. Its slot stays taken
+// until Finished, WorkerDown, or the claim's expiry when it never started.
+struct Lost {
+  protocol::AttemptId attempt;
+  bool delivered = false;
+};
+struct Refused {  // the worker had no slot for it: back to the head of its line
+  protocol::AttemptId attempt;
+};
+struct Cancelled {  // by the client: leaves its line, or is cancelled where it runs
+  std::string task_id;
+  std::string reason;
+};
+struct WorkerUp {  // attached (again); `running` is what it says it runs
+  std::string worker_id;
+  int slots = 0;
+  std::vector<protocol::AttemptId> running;
+};
+// What ran there waits for its Lost or Finished, or for the worker to come back with it; after
+// claim_expiry_ms it is rejected with WORKER_LOST.
+struct WorkerDown {
+  std::string worker_id;
+};
+struct WorkerDraining {  // takes no new tasks; what runs goes on
+  std::string worker_id;
+};
+struct Tick {};
+
+using Event = std::variant<Submitted, Started, Finished, Lost, Refused, Cancelled, WorkerUp,
+                           WorkerDown, WorkerDraining, Tick>;
+
+// Actions.
+struct Claim {  // give the task to the worker: make a ticket
+  protocol::AttemptId attempt;
+  std::string worker_id;
+  protocol::CacheMode cache_mode = protocol::CacheMode::kUse;
+  std::string
+      reason;  // "home rank 0", "overflow rank 1: owner w2 is full", "stolen from w2 after 31 ms"
+  int64_t queue_ms = 0;  // since it was submitted
+};
+struct Reject {  // the task is over
+  std::string task_id;
+  base::ErrorInfo error;
+};
+struct Stop {  // tell the worker to cancel the attempt; nobody waits for it any more
+  protocol::AttemptId attempt;
+  std::string worker_id;
+  std::string reason;
+};
+using Action = std::variant<Claim, Reject, Stop>;
+
+// For the status page.
+struct WorkerView {
+  std::string worker_id;
+  int slots = 0;
+  int occupied = 0;
+  int waiting = 0;  // in its line
+  bool draining = false;
+};
+
+// Not thread-safe: the caller holds its lock around each call.
+class Scheduler {
+ public:
+  explicit Scheduler(Options options);
+  ~Scheduler();
+
+  std::vector<Action> Handle(const Event& event, int64_t now_ms);
+  // When to come back with a Tick at the latest; none when nothing waits for time to pass.
+  std::optional<int64_t> NextTimerMs() const;
+
+  // Whether the task was submitted and has not ended. A Finished or Lost of an older attempt than
+  // the current one does not end its task.
+  bool Has(const std::string& task_id) const;
+  int waiting() const;
+  std::vector<WorkerView> workers() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace eider::schedule
