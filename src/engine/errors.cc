@@ -1,0 +1,142 @@
+#include "engine/errors.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "base/error.h"
+#include "duckdb/common/error_data.hpp"
+#include "duckdb/common/exception.hpp"
+
+namespace eider::engine {
+namespace {
+
+using base::ErrorCode;
+
+bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// DuckDB knows a failed request's status only where there was an answer; 0 else.
+int HttpStatusOf(const duckdb::ErrorData& error) {
+  const auto found = error.ExtraInfo().find("status_code");
+  if (found != error.ExtraInfo().end()) return std::atoi(found->second.c_str());
+  const std::string& message = error.RawMessage();
+  // Older paths of httpfs only say it in words: "HTTP 404 (Not Found)", "HTTP code 403".
+  for (const int status : {400, 401, 403, 404, 429, 500, 502, 503, 504}) {
+    const std::string digits = std::to_string(status);
+    if (Contains(message, "HTTP " + digits) || Contains(message, "HTTP code " + digits) ||
+        Contains(message, digits + " (")) {
+      return status;
+    }
+  }
+  return 0;
+}
+
+// S3 answers 404 with such a body where it does not know the key id.
+bool IsUnknownKey(const duckdb::ErrorData& error) {
+  const std::string& message = error.RawMessage();
+  return Contains(message, "access key") || Contains(message, "AccessKey");
+}
+
+ErrorCode CodeOfHttp(const duckdb::ErrorData& error) {
+  const int status = HttpStatusOf(error);
+  switch (status) {
+    case 404:
+      return IsUnknownKey(error) ? ErrorCode::kPermissionDenied : ErrorCode::kNotFound;
+    case 400:  // to an expired token, or a signature for another region
+    case 401:
+    case 403:
+      return ErrorCode::kPermissionDenied;
+    case 408:
+    case 429:
+      return ErrorCode::kStorageUnavailable;
+    default:
+      return status >= 300 && status < 500 ? ErrorCode::kInvalidQuery
+                                           : ErrorCode::kStorageUnavailable;
+  }
+}
+
+// IOException covers everything from a missing file to a broken connection; only words tell.
+ErrorCode CodeOfIo(const duckdb::ErrorData& error) {
+  const std::string& message = error.RawMessage();
+  if (HttpStatusOf(error) != 0) return CodeOfHttp(error);
+  constexpr std::array kMissing = {"No files found", "No such file", "does not exist", "not found"};
+  const auto says = [&](const char* words) { return Contains(message, words); };
+  if (std::ranges::any_of(kMissing, says)) return ErrorCode::kNotFound;
+  constexpr std::array kFull = {"No space left", "max_temp_directory_size", "disk space"};
+  if (std::ranges::any_of(kFull, says)) return ErrorCode::kResourceExhausted;
+  constexpr std::array kRemote = {"onnection", "Timeout", "timeout", "timed out", "URL", "://"};
+  if (std::ranges::any_of(kRemote, says)) return ErrorCode::kStorageUnavailable;
+  return ErrorCode::kInvalidQuery;
+}
+
+ErrorCode CodeOf(const duckdb::ErrorData& error) {
+  using duckdb::ExceptionType;
+  switch (error.Type()) {
+    case ExceptionType::INTERRUPT:
+      return ErrorCode::kCancelled;
+    case ExceptionType::PERMISSION:
+      return ErrorCode::kPermissionDenied;
+    case ExceptionType::OUT_OF_MEMORY:
+      return ErrorCode::kResourceExhausted;
+    case ExceptionType::HTTP:
+      return CodeOfHttp(error);
+    case ExceptionType::IO:
+      return CodeOfIo(error);
+    case ExceptionType::INTERNAL:
+    case ExceptionType::FATAL:
+    case ExceptionType::NULL_POINTER:
+    case ExceptionType::INVALID:
+    case ExceptionType::UNKNOWN_TYPE:
+      return ErrorCode::kInternal;
+    default:
+      return ErrorCode::kInvalidQuery;
+  }
+}
+
+void BlankOut(const std::string& secret, std::string* text) {
+  for (size_t at = text->find(secret); at != std::string::npos; at = text->find(secret, at)) {
+    text->replace(at, secret.size(), "***");
+    at += 3;
+  }
+}
+
+// httpfs names an object by its endpoint where it was refused; the URL of the query is added.
+void NameFile(const std::vector<std::string>& files, std::string* message) {
+  for (const std::string& file : files) {
+    const size_t scheme = file.find("://");
+    if (scheme == std::string::npos) continue;
+    const size_t key = file.find('/', scheme + 3);
+    if (key == std::string::npos || Contains(*message, file)) continue;
+    if (!Contains(*message, file.substr(key))) continue;
+    *message += "\nThe query names it " + file;
+    return;
+  }
+}
+
+}  // namespace
+
+arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext& context) {
+  const ErrorCode code = CodeOf(error);
+  std::string message = error.Message();
+  if (code == ErrorCode::kPermissionDenied || code == ErrorCode::kNotFound ||
+      code == ErrorCode::kStorageUnavailable) {
+    NameFile(context.files, &message);
+  }
+  // A key of two letters would blank out half of every message, and is no key.
+  constexpr size_t kShortestCredential = 4;
+  for (const std::string& credential : context.credentials) {
+    if (credential.size() >= kShortestCredential) BlankOut(credential, &message);
+  }
+  return base::MakeError(code, std::move(message));
+}
+
+arrow::Status TranslateException(const std::exception& exception, const ErrorContext& context) {
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) {
+    return base::MakeError(ErrorCode::kResourceExhausted, "out of memory");
+  }
+  return TranslateError(duckdb::ErrorData(exception), context);
+}
+
+}  // namespace eider::engine

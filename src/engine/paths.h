@@ -1,0 +1,20 @@
+// What a path or URL in a statement is.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace eider::engine {
+
+// Whether a table's name in FROM is a file: it has a scheme or the ending of a format that DuckDB
+// reads by itself.
+bool IsFileName(std::string_view name);
+
+// Whether a URL carries settings of httpfs (`s3://b/k?s3_endpoint=host`), in any spelling: these
+// would send the worker's requests, and credentials, to a host of the client's choice.
+bool HasS3Parameters(std::string_view url);
+
+// Throws duckdb::PermissionException when HasS3Parameters(url).
+void RefuseS3Parameters(const std::string& url);
+
+}  // namespace eider::engine

@@ -1,0 +1,252 @@
+#include "engine/sandbox.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+#include "duckdb.hpp"
+#include "duckdb/catalog/catalog_transaction.hpp"
+#include "duckdb/main/secret/secret.hpp"
+#include "duckdb/main/secret/secret_manager.hpp"
+#include "engine/errors.h"
+#include "engine/file_system.h"
+#include "engine/functions.h"
+
+namespace eider::engine {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+// Every scheme that httpfs serves as S3; a list of ['s3://'] does not cover the others.
+constexpr std::array kSchemes = {"s3://", "s3a://", "s3n://", "gs://", "gcs://", "r2://"};
+constexpr char kSecretName[] = "eider_s3";
+
+std::string Quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') out += '\'';
+    out += c;
+  }
+  return out + "'";
+}
+
+std::string QuotedList(const std::vector<std::string>& items) {
+  std::string out = "[";
+  for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + Quoted(item);
+  return out + "]";
+}
+
+// Runs our own SQL; `what` says in an error what it was for.
+class Runner {
+ public:
+  explicit Runner(duckdb::DuckDB& database) : connection_(database), database_(database) {}
+
+  arrow::Status Run(const std::string& sql, const std::string& what) {
+    const auto result = connection_.Query(sql);
+    if (!result->HasError()) return arrow::Status::OK();
+    const arrow::Status status = TranslateError(
+        result->GetErrorObject(), {.credentials = CredentialsOf(database_), .files = {}});
+    return MakeError(ErrorCode::kInvalidQuery, what + ": " + base::ErrorOf(status).message);
+  }
+
+  arrow::Status Set(const std::string& name, const std::string& value) {
+    return Run("SET GLOBAL " + name + " = " + value, name);
+  }
+
+  duckdb::Connection& connection() { return connection_; }
+
+ private:
+  duckdb::Connection connection_;
+  duckdb::DuckDB& database_;
+};
+
+arrow::Result<std::string> FindExtension(const EngineOptions& options, const std::string& name) {
+  namespace fs = std::filesystem;
+  const std::string file = name + ".duckdb_extension";
+  const fs::path folder(options.extension_dir);
+  for (const fs::path& path : {folder / file, folder / name / file}) {
+    if (fs::exists(path)) return fs::absolute(path).string();
+  }
+  return MakeError(ErrorCode::kInvalidQuery,
+                   "the extension " + name + " is not in " + options.extension_dir);
+}
+
+arrow::Status LoadExtensions(Runner* runner, const EngineOptions& options) {
+  for (const std::string& name : options.extensions) {
+    ARROW_ASSIGN_OR_RAISE(const std::string path, FindExtension(options, name));
+    ARROW_RETURN_NOT_OK(runner->Run("LOAD " + Quoted(path), "loading the extension " + name));
+  }
+  return arrow::Status::OK();
+}
+
+bool HasHttpfs(const EngineOptions& options) {
+  return std::ranges::find(options.extensions, "httpfs") != options.extensions.end();
+}
+
+arrow::Status Configure(Runner* runner, const EngineOptions& options) {
+  // Nothing of the machine's or its user's own comes in: no extension from the network, no secret
+  // from a home directory.
+  for (const char* name : {"autoinstall_known_extensions", "autoload_known_extensions",
+                           "allow_community_extensions", "allow_persistent_secrets"}) {
+    ARROW_RETURN_NOT_OK(runner->Set(name, "false"));
+  }
+  ARROW_RETURN_NOT_OK(runner->Set("enable_external_file_cache", options.cache ? "true" : "false"));
+  // Footers are kept parsed; they are checked against ETag or time like the bytes are.
+  return runner->Set("parquet_metadata_cache", options.cache ? "true" : "false");
+}
+
+arrow::Status ConfigureHttpfs(Runner* runner, const EngineOptions& options) {
+  // Without it each query shakes hands anew.
+  ARROW_RETURN_NOT_OK(runner->Set("httpfs_connection_caching", "true"));
+  // It never revalidates: an object that was overwritten would be read with its old size.
+  ARROW_RETURN_NOT_OK(runner->Set("enable_http_metadata_cache", "false"));
+  if (options.s3.ca_file.empty()) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(runner->Set("ca_cert_file", Quoted(options.s3.ca_file)));
+  return runner->Set("enable_server_cert_verification", "true");
+}
+
+// httpfs takes the AWS environment into settings, which any query could read by current_setting();
+// credentials belong into secrets.
+arrow::Status ForgetSettings(Runner* runner) {
+  for (const char* name : {"s3_access_key_id", "s3_secret_access_key", "s3_session_token"}) {
+    ARROW_RETURN_NOT_OK(runner->Run(std::string("SET GLOBAL ") + name + " = NULL", name));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status RefuseReadableCredentials(Runner* runner) {
+  for (const char* name :
+       {"s3_access_key_id", "s3_secret_access_key", "s3_session_token", "http_proxy_password"}) {
+    duckdb::Value value;
+    auto found = runner->connection().context->TryGetCurrentSetting(name, value);
+    if (!found || value.IsNull() || value.ToString().empty()) continue;
+    return MakeError(ErrorCode::kInvalidQuery,
+                     std::string("the init SQL sets ") + name +
+                         ", which every query could read: use CREATE SECRET");
+  }
+  return arrow::Status::OK();
+}
+
+bool StripPrefix(std::string* text, const std::string& prefix) {
+  if (!text->starts_with(prefix)) return false;
+  text->erase(0, prefix.size());
+  return true;
+}
+
+std::string SecretSql(const S3Options& s3) {
+  std::string endpoint = s3.endpoint;
+  bool use_ssl = s3.use_ssl;
+  if (StripPrefix(&endpoint, "http://")) use_ssl = false;
+  if (StripPrefix(&endpoint, "https://")) use_ssl = true;
+  while (endpoint.ends_with('/')) endpoint.pop_back();
+
+  std::string sql = std::string("CREATE SECRET ") + kSecretName + " (TYPE s3, PROVIDER config";
+  const auto add = [&sql](const char* key, const std::string& value) {
+    if (!value.empty()) sql += std::string(", ") + key + " " + Quoted(value);
+  };
+  add("KEY_ID", s3.key_id);
+  add("SECRET", s3.secret_key);
+  add("SESSION_TOKEN", s3.session_token);
+  add("REGION", s3.region);
+  add("ENDPOINT", endpoint);
+  add("URL_STYLE", s3.path_style ? "path" : "");
+  if (!use_ssl) sql += ", USE_SSL false";
+  return sql + ")";
+}
+
+int CountSecrets(duckdb::Connection& connection, const std::string& condition) {
+  const auto result = connection.Query(
+      "SELECT count(*) FROM duckdb_secrets() WHERE type IN ('s3', 'aws') AND " + condition);
+  return result->HasError() ? 0 : result->GetValue(0, 0).GetValue<int>();
+}
+
+// Ours is there before the init SQL, which may read S3; one of its own for all of S3 is stronger
+// than ours without a key.
+arrow::Status RunInit(Runner* runner, const EngineOptions& options) {
+  if (HasHttpfs(options)) {
+    ARROW_RETURN_NOT_OK(ForgetSettings(runner));
+    ARROW_RETURN_NOT_OK(runner->Run(SecretSql(options.s3), "the S3 options"));
+  }
+  if (options.init_sql.empty()) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(runner->Run(options.init_sql, "the init SQL " + options.init_name));
+  if (!HasHttpfs(options)) return arrow::Status::OK();
+  const bool others = CountSecrets(runner->connection(),
+                                   "name <> 'eider_s3' AND "
+                                   "list_contains(scope, 's3://')") > 0;
+  if (others && options.s3.key_id.empty()) {
+    ARROW_RETURN_NOT_OK(runner->Run(std::string("DROP SECRET ") + kSecretName, "the S3 options"));
+  }
+  return RefuseReadableCredentials(runner);
+}
+
+arrow::Status TakeOverS3(duckdb::DuckDB& database) {
+  duckdb::FileSystem& all = database.instance->GetFileSystem();
+  duckdb::unique_ptr<duckdb::FileSystem> httpfs = all.ExtractSubSystem("S3FileSystem");
+  if (!httpfs) return MakeError(ErrorCode::kInternal, "httpfs has no file system for S3");
+  all.RegisterSubSystem(duckdb::make_uniq<S3FileSystem>(std::move(httpfs)));
+  return arrow::Status::OK();
+}
+
+arrow::Status CloseSandbox(Runner* runner, GuardedLocalFileSystem& local,
+                           const EngineOptions& options) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> folders(kSchemes.begin(), kSchemes.end());
+  std::vector<std::string> files;
+  for (const std::string& path : options.allowed_paths) {
+    const std::string absolute = fs::absolute(path).lexically_normal().string();
+    std::error_code ignored;
+    const bool folder = path.ends_with('/') || fs::is_directory(absolute, ignored);
+    if (!folder) {
+      files.push_back(absolute);
+    } else {
+      folders.push_back(absolute.ends_with('/') ? absolute : absolute + "/");
+    }
+  }
+  ARROW_RETURN_NOT_OK(runner->Set("allowed_directories", QuotedList(folders)));
+  if (!files.empty()) ARROW_RETURN_NOT_OK(runner->Set("allowed_paths", QuotedList(files)));
+  ARROW_RETURN_NOT_OK(runner->Set("enable_external_access", "false"));
+  local.Close(options.temp_directory);
+  return runner->Set("lock_configuration", "true");
+}
+
+}  // namespace
+
+arrow::Status SetUp(duckdb::DuckDB& database, GuardedLocalFileSystem& local,
+                    const EngineOptions& options) {
+  try {
+    Runner runner(database);
+    ARROW_RETURN_NOT_OK(Configure(&runner, options));
+    ARROW_RETURN_NOT_OK(LoadExtensions(&runner, options));
+    if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(ConfigureHttpfs(&runner, options));
+    ARROW_RETURN_NOT_OK(RunInit(&runner, options));
+    if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(TakeOverS3(database));
+    ReplaceRefusedFunctions(*runner.connection().context);
+    return CloseSandbox(&runner, local, options);
+  } catch (const std::exception& exception) {
+    return TranslateException(exception, {.credentials = CredentialsOf(database), .files = {}});
+  }
+}
+
+std::vector<std::string> CredentialsOf(duckdb::DuckDB& database) {
+  std::vector<std::string> out;
+  try {
+    duckdb::SecretManager& manager = database.instance->GetSecretManager();
+    const auto transaction = duckdb::CatalogTransaction::GetSystemTransaction(*database.instance);
+    for (const duckdb::SecretEntry& entry : manager.AllSecrets(transaction)) {
+      const auto* secret = dynamic_cast<const duckdb::KeyValueSecret*>(entry.secret.get());
+      if (secret == nullptr) continue;
+      for (const auto& [key, value] : secret->secret_map) {
+        const bool private_key = secret->redact_keys.contains(key) || key == "key_id";
+        if (private_key && !value.IsNull()) out.push_back(value.ToString());
+      }
+    }
+  } catch (const std::exception&) {
+    // An instance that is broken has no secrets to look up, and no message with one.
+  }
+  return out;
+}
+
+}  // namespace eider::engine
