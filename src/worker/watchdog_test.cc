@@ -1,0 +1,78 @@
+#include "worker/watchdog.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "worker/fake_engine.h"
+#include "worker/stream.h"
+
+namespace eider::worker {
+namespace {
+
+using base::ErrorCode;
+using base::ErrorOf;
+
+class WatchdogTest : public testing::Test {
+ protected:
+  std::unique_ptr<TaskStream> Begin(const std::string& task_id, RunningTask::Limits limits,
+                                    std::function<bool()> client_gone) {
+    protocol::Ticket ticket;
+    ticket.attempt = {.task_id = task_id, .attempt = 1};
+    ticket.worker_id = "w1";
+    ticket.boot_id = "b1";
+    ticket.expires_at_ms = clock_.MonotonicMs() + 60'000;
+    ticket.sql = "give 0 then block";
+    auto admitted = admission_.Admit(SealTicket(ticket, key_));
+    EXPECT_TRUE(admitted.ok()) << admitted.status();
+    auto task = std::make_shared<RunningTask>(
+        *std::move(admitted), std::make_shared<FakeEngine>(std::make_shared<FakeGate>()), limits,
+        std::move(client_gone), clock_,
+        [this](const protocol::Finished& finished, SlotPermit permit) {
+          tasks_.Remove(finished.attempt);
+        });
+    tasks_.Add(task);
+    auto stream = std::make_unique<TaskStream>(task);
+    EXPECT_TRUE(stream->Execute().ok());
+    return stream;
+  }
+
+  base::SystemClock clock_;
+  const protocol::ClusterKey key_ = protocol::ClusterKey::Generate();
+  Admission admission_{"w1", "b1", 4, key_, clock_};
+  TaskList tasks_;
+  Watchdog watchdog_{tasks_};
+};
+
+TEST_F(WatchdogTest, AGoneClientEndsABlockedTask) {
+  std::atomic<bool> gone = false;
+  auto stream = Begin("t1", {}, [&] { return gone.load(); });
+  auto next = std::async(std::launch::async, [&] { return stream->Next().status(); });
+  gone = true;
+  EXPECT_EQ(ErrorOf(next.get()).code, ErrorCode::kCancelled);
+}
+
+TEST_F(WatchdogTest, TheDeadlineEndsABlockedTask) {
+  auto stream = Begin("t1", {.timeout_ms = 30}, nullptr);
+  EXPECT_EQ(ErrorOf(stream->Next().status()).code, ErrorCode::kDeadlineExceeded);
+}
+
+TEST_F(WatchdogTest, ItWakesAgainForALaterTask) {
+  for (int i = 0; i < 3; ++i) {
+    auto stream = Begin("t" + std::to_string(i), {.timeout_ms = 1}, nullptr);
+    EXPECT_EQ(ErrorOf(stream->Next().status()).code, ErrorCode::kDeadlineExceeded);
+  }
+}
+
+TEST_F(WatchdogTest, AStalledClientsTaskEndsWithoutIt) {
+  auto stream = Begin("t1", {.stall_timeout_ms = 30}, nullptr);
+  EXPECT_TRUE(
+      admission_.WaitIdleUntil(std::chrono::steady_clock::now() + std::chrono::seconds(10)));
+}
+
+}  // namespace
+}  // namespace eider::worker

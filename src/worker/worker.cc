@@ -1,0 +1,95 @@
+#include "worker/worker.h"
+
+#include <utility>
+
+#include "base/random.h"
+#include "worker/stream.h"
+
+namespace eider::worker {
+namespace {
+
+constexpr int kBootIdBytes = 8;
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<Worker>> Worker::Start(Options options,
+                                                     EngineKeeper::Open open_engine,
+                                                     protocol::ClusterKey key,
+                                                     const base::Clock& clock) {
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<engine::Engine> engine, open_engine());
+  return std::unique_ptr<Worker>(new Worker(std::move(options), std::move(engine),
+                                            std::move(open_engine), std::move(key), clock));
+}
+
+Worker::Worker(Options options, std::shared_ptr<engine::Engine> engine,
+               EngineKeeper::Open open_engine, protocol::ClusterKey key, const base::Clock& clock)
+    : options_(std::move(options)),
+      boot_id_(base::RandomHex(kBootIdBytes)),
+      clock_(clock),
+      threads_(engine->threads()),
+      memory_limit_bytes_(engine->memory_limit_bytes()),
+      admission_(options_.id, boot_id_, options_.slots, key, clock),
+      keeper_(std::move(engine), std::move(open_engine), options_.probe, admission_),
+      attachments_(
+          {.worker_id = options_.id}, std::move(key), [this] { return MakeHello(); },
+          [this] { return MakeHeartbeat(); }),
+      watchdog_(tasks_) {}
+
+Worker::~Worker() { attachments_.Stop(); }
+
+arrow::Result<std::unique_ptr<protocol::BatchStream>> Worker::Run(
+    std::string_view ticket, std::function<bool()> client_gone) {
+  ARROW_ASSIGN_OR_RAISE(Admitted admitted, admission_.Admit(ticket));
+  // From here on the stream's destruction ends the task, whatever happens.
+  auto stream = std::make_unique<TaskStream>(Begin(std::move(admitted), std::move(client_gone)));
+  ARROW_RETURN_NOT_OK(stream->Execute());
+  return stream;
+}
+
+std::shared_ptr<RunningTask> Worker::Begin(Admitted admitted, std::function<bool()> client_gone) {
+  const RunningTask::Limits limits{.timeout_ms = admitted.ticket.timeout_ms,
+                                   .stall_timeout_ms = options_.stall_timeout_ms};
+  auto task = std::make_shared<RunningTask>(
+      std::move(admitted), keeper_.engine(), limits, std::move(client_gone), clock_,
+      [this](const protocol::Finished& finished, SlotPermit permit) {
+        OnEnd(finished, std::move(permit));
+      });
+  tasks_.Add(task);
+  attachments_.Emit(protocol::Started{task->attempt()});
+  return task;
+}
+
+// The slot is free before the coordinator hears of it, so that its next ticket finds it so.
+void Worker::OnEnd(const protocol::Finished& finished, SlotPermit permit) {
+  tasks_.Remove(finished.attempt);
+  keeper_.NoteTaskEnd();
+  permit.Release();
+  attachments_.Emit(finished);
+}
+
+arrow::Status Worker::Attach(protocol::Channel& channel) { return attachments_.Serve(channel); }
+
+protocol::Hello Worker::MakeHello() const {
+  return {.worker_id = options_.id,
+          .boot_id = boot_id_,
+          .version = options_.version,
+          .clock_ms = clock_.MonotonicMs(),
+          .slots = options_.slots,
+          .threads = threads_,
+          .memory_limit_bytes = memory_limit_bytes_,
+          .running = tasks_.Attempts()};
+}
+
+protocol::Heartbeat Worker::MakeHeartbeat() const {
+  const std::shared_ptr<engine::Engine> engine = keeper_.engine();
+  const std::string not_ready_why = keeper_.NotReadyWhy();
+  return {.clock_ms = clock_.MonotonicMs(),
+          .running = admission_.occupied(),
+          .ready = not_ready_why.empty(),
+          .not_ready_why = not_ready_why,
+          .draining = admission_.draining(),
+          .memory_used_bytes = engine ? engine->memory_used_bytes() : 0,
+          .cache_bytes = engine ? engine->cache_bytes() : 0};
+}
+
+}  // namespace eider::worker

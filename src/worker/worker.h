@@ -1,0 +1,91 @@
+// The worker: runs tasks in its engine for whoever brings a good ticket, under one coordinator.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "protocol/cluster_key.h"
+#include "protocol/message.h"
+#include "worker/admit.h"
+#include "worker/attach.h"
+#include "worker/engine_keeper.h"
+#include "worker/service.h"
+#include "worker/task_list.h"
+#include "worker/watchdog.h"
+
+namespace eider::worker {
+
+// Thread-safe. Must outlive its streams and attach streams: stop what serves it first.
+class Worker final : public Service {
+ public:
+  struct Options {
+    std::string id;  // stable over restarts
+    int slots = 8;   // tasks at a time, at least 1
+    // A client that asks for no batch for this long loses its query and slot; 0: never.
+    int64_t stall_timeout_ms = 60'000;
+    std::string version;
+    // A small read of the storage, run by a thread of its own until it succeeds once; until then
+    // the worker reports that it is not ready. Empty: nothing to read, ready.
+    std::function<arrow::Status()> probe;
+    // Called once, from the thread of the command, when a coordinator orders a drain.
+    std::function<void()> on_drain;
+  };
+
+  // Opens the engine; `open_engine` is called again when that one fails for good. `clock` must
+  // outlive the worker.
+  static arrow::Result<std::unique_ptr<Worker>> Start(Options options,
+                                                      EngineKeeper::Open open_engine,
+                                                      protocol::ClusterKey key,
+                                                      const base::Clock& clock);
+  ~Worker() override;
+
+  arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(
+      std::string_view ticket, std::function<bool()> client_gone) override;
+  arrow::Status Attach(protocol::Channel& channel) override;
+  arrow::Status Execute(std::string_view command) override;
+
+  // Takes no new task and waits for the running ones; those that are not over after `timeout_ms`
+  // are interrupted (WORKER_LOST to their clients, who may come again). Errors: DEADLINE_EXCEEDED
+  // when one still runs 5 s after that.
+  arrow::Status Drain(int64_t timeout_ms);
+
+  // Ends the attach streams, so that what serves them can stop.
+  void EndAttachments() { attachments_.Stop(); }
+  // Whether a coordinator is attached: while none is, the worker announces itself.
+  bool attached() const { return attachments_.attached(); }
+
+  const std::string& boot_id() const { return boot_id_; }
+  // Empty when ready.
+  std::string NotReadyWhy() const { return keeper_.NotReadyWhy(); }
+
+ private:
+  Worker(Options options, std::shared_ptr<engine::Engine> engine, EngineKeeper::Open open_engine,
+         protocol::ClusterKey key, const base::Clock& clock);
+
+  std::shared_ptr<RunningTask> Begin(Admitted admitted, std::function<bool()> client_gone);
+  void OnEnd(const protocol::Finished& finished, SlotPermit permit);
+  void CancelTask(const protocol::Command& command);
+  arrow::Status ClearCache();
+  protocol::Hello MakeHello() const;
+  protocol::Heartbeat MakeHeartbeat() const;
+
+  const Options options_;
+  const std::string boot_id_;
+  const base::Clock& clock_;
+  const int threads_;
+  const int64_t memory_limit_bytes_;
+  Admission admission_;
+  EngineKeeper keeper_;
+  Attachments attachments_;
+  TaskList tasks_;
+  Watchdog watchdog_;
+};
+
+}  // namespace eider::worker

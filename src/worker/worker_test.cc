@@ -1,0 +1,187 @@
+#include "worker/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "base/error.h"
+#include "protocol/channel_pair.h"
+#include "protocol/handshake.h"
+#include "worker/fake_engine.h"
+
+namespace eider::worker {
+namespace {
+
+using base::ErrorCode;
+using base::ErrorOf;
+
+class WorkerTest : public testing::Test {
+ protected:
+  static Worker::Options Slots(int slots) {
+    Worker::Options options;
+    options.slots = slots;
+    return options;
+  }
+
+  void Start(Worker::Options options) {
+    options.id = "w1";
+    auto worker = Worker::Start(
+        std::move(options),
+        [this]() -> arrow::Result<std::unique_ptr<engine::Engine>> {
+          ++opened_;
+          auto engine = std::make_unique<FakeEngine>(gate_);
+          engine_ = engine.get();
+          return engine;
+        },
+        key_, clock_);
+    ASSERT_TRUE(worker.ok()) << worker.status();
+    worker_ = *std::move(worker);
+  }
+  void SetUp() override { Start(Slots(2)); }
+
+  std::string Ticket(const std::string& task_id, const std::string& sql) {
+    protocol::Ticket ticket;
+    ticket.attempt = {.task_id = task_id, .attempt = 1};
+    ticket.worker_id = "w1";
+    ticket.boot_id = worker_->boot_id();
+    ticket.expires_at_ms = clock_.MonotonicMs() + 60'000;
+    ticket.sql = sql;
+    return SealTicket(ticket, key_);
+  }
+
+  arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(const std::string& task_id,
+                                                            const std::string& sql) {
+    return worker_->Run(Ticket(task_id, sql), [] { return false; });
+  }
+
+  arrow::Status Command(protocol::Command::Kind kind, const std::string& task_id = "") {
+    protocol::Command command;
+    command.kind = kind;
+    command.worker_id = "w1";
+    command.boot_id = worker_->boot_id();
+    command.expires_at_ms = clock_.MonotonicMs() + 60'000;
+    command.nonce = std::to_string(++nonce_);
+    command.attempt = {.task_id = task_id, .attempt = 0};
+    return worker_->Execute(SealCommand(command, key_));
+  }
+
+  base::SystemClock clock_;
+  const protocol::ClusterKey key_ = protocol::ClusterKey::Generate();
+  std::shared_ptr<FakeGate> gate_ = std::make_shared<FakeGate>();
+  std::atomic<int> opened_ = 0;
+  std::atomic<FakeEngine*> engine_ = nullptr;
+  int nonce_ = 0;
+  std::unique_ptr<Worker> worker_;
+};
+
+TEST_F(WorkerTest, ATaskRunsAndItsCoordinatorHearsOfIt) {
+  auto [worker_end, coordinator_end] = protocol::PairedChannel::Make();
+  auto served = std::async(std::launch::async,
+                           [&, channel = worker_end.get()] { return worker_->Attach(*channel); });
+  auto session = *protocol::Session::Connect(*coordinator_end, key_, "c1", 1);
+  const auto hello = std::get<protocol::Hello>(**session->Receive());
+  EXPECT_EQ(hello.boot_id, worker_->boot_id());
+  EXPECT_EQ(hello.slots, 2);
+  EXPECT_TRUE(hello.running.empty());
+
+  auto stream = Run("t1", "give 2");
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  while (*(*stream)->Next() != nullptr) {
+  }
+  const auto next_event = [&] {
+    protocol::Message message = **session->Receive();
+    while (std::holds_alternative<protocol::Heartbeat>(message)) message = **session->Receive();
+    return message;
+  };
+  EXPECT_EQ(std::get<protocol::Started>(next_event()).attempt.task_id, "t1");
+  const auto finished = std::get<protocol::Finished>(next_event());
+  EXPECT_FALSE(finished.error.has_value());
+  EXPECT_EQ(finished.figures.rows, 2);
+  coordinator_end.reset();
+  EXPECT_TRUE(served.get().ok());
+}
+
+TEST_F(WorkerTest, ATicketThatIsRefusedTakesNoSlot) {
+  EXPECT_EQ(ErrorOf(worker_->Run("forged", nullptr).status()).code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(ErrorOf(Run("t1", "nonsense").status()).code, ErrorCode::kInvalidQuery);
+  auto first = Run("t2", "give 1");
+  auto second = Run("t3", "give 1");
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(ErrorOf(Run("t4", "give 1").status()).code, ErrorCode::kOverloaded);
+}
+
+TEST_F(WorkerTest, CancelReachesTheRunningTaskAndItsLaterTickets) {
+  auto stream = *Run("t1", "give 0 then block");
+  auto next = std::async(std::launch::async, [&] { return stream->Next().status(); });
+  gate_->WaitUntilInside(1);
+  ASSERT_TRUE(Command(protocol::Command::Kind::kCancel, "t1").ok());
+  EXPECT_EQ(ErrorOf(next.get()).code, ErrorCode::kCancelled);
+  EXPECT_EQ(ErrorOf(Run("t1", "give 1").status()).code, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(WorkerTest, ClearCacheReachesTheEngine) {
+  ASSERT_TRUE(Command(protocol::Command::Kind::kClearCache).ok());
+  EXPECT_EQ(engine_.load()->cleared, 1);
+  EXPECT_EQ(ErrorOf(worker_->Execute("forged")).code, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(WorkerTest, ADrainWaitsForWhatRuns) {
+  auto stream = *Run("t1", "give 1");
+  auto drained = std::async(std::launch::async, [&] { return worker_->Drain(60'000); });
+  ASSERT_TRUE((*stream->Next()) != nullptr);
+  EXPECT_EQ(*stream->Next(), nullptr);
+  EXPECT_TRUE(drained.get().ok());
+  EXPECT_EQ(ErrorOf(Run("t2", "give 1").status()).code, ErrorCode::kOverloaded);
+}
+
+TEST_F(WorkerTest, ADrainInterruptsWhatDoesNotFinish) {
+  auto stream = *Run("t1", "give 0 then block");
+  auto next = std::async(std::launch::async, [&] { return stream->Next().status(); });
+  gate_->WaitUntilInside(1);
+  EXPECT_TRUE(worker_->Drain(1).ok());
+  const base::ErrorInfo error = ErrorOf(next.get());
+  EXPECT_EQ(error.code, ErrorCode::kWorkerLost);
+  EXPECT_TRUE(error.retryable);
+}
+
+TEST_F(WorkerTest, ADrainIsOrderedOnce) {
+  int ordered = 0;
+  Worker::Options options = Slots(1);
+  options.on_drain = [&] { ++ordered; };
+  Start(std::move(options));
+  ASSERT_TRUE(Command(protocol::Command::Kind::kDrain).ok());
+  ASSERT_TRUE(Command(protocol::Command::Kind::kDrain).ok());
+  EXPECT_EQ(ordered, 1);
+}
+
+TEST_F(WorkerTest, AFatalEngineIsRebuiltOnceTheOthersAreGone) {
+  auto other = *Run("t1", "give 1");
+  EXPECT_FALSE(Run("t2", "fatal").ok());
+  EXPECT_FALSE(worker_->NotReadyWhy().empty());
+  EXPECT_EQ(ErrorOf(Run("t3", "give 1").status()).code, ErrorCode::kOverloaded);
+  EXPECT_EQ(opened_, 1);
+  other.reset();
+  while (!worker_->NotReadyWhy().empty()) std::this_thread::yield();
+  EXPECT_EQ(opened_, 2);
+  EXPECT_TRUE(Run("t3", "give 1").ok());
+}
+
+TEST_F(WorkerTest, ReadyWhenTheProbeHasSucceeded) {
+  std::promise<void> may_succeed;
+  Worker::Options options = Slots(1);
+  options.probe = [&] {
+    may_succeed.get_future().wait();
+    return arrow::Status::OK();
+  };
+  Start(std::move(options));
+  EXPECT_FALSE(worker_->NotReadyWhy().empty());
+  may_succeed.set_value();
+  while (!worker_->NotReadyWhy().empty()) std::this_thread::yield();
+}
+
+}  // namespace
+}  // namespace eider::worker
