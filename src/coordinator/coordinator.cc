@@ -1,0 +1,216 @@
+#include "coordinator/coordinator.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace eider::coordinator {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+constexpr int kMaxOrders = 16;                // orders to workers under way at one time
+constexpr int64_t kCommandTimeoutMs = 5'000;  // for a worker's answer to an order
+constexpr std::string_view kScheme = "grpc://";
+
+std::string QueryIdOf(const protocol::AttemptId& attempt) {
+  return attempt.task_id.substr(0, attempt.task_id.rfind('.'));
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<Coordinator>> Coordinator::Start(Options options,
+                                                               WorkerClientFactory factory,
+                                                               protocol::ClusterKey key,
+                                                               const base::Clock& clock) {
+  const std::vector<std::string> workers = options.workers;
+  std::unique_ptr<Coordinator> coordinator(
+      new Coordinator(std::move(options), std::move(factory), std::move(key), clock));
+  for (const std::string& location : workers) {
+    ARROW_RETURN_NOT_OK(coordinator->membership_.Add(location));
+  }
+  return coordinator;
+}
+
+Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol::ClusterKey key,
+                         const base::Clock& clock)
+    : options_(std::move(options)),
+      key_(std::move(key)),
+      clock_(clock),
+      history_(clock),
+      orders_(kMaxOrders),
+      dispatcher_(options_.schedule, clock,
+                  [this](const schedule::Stop& stop) { StopAttempt(stop); }),
+      membership_(std::move(factory), key_, base::RandomHex(8), clock.WallMs(), clock, Events()),
+      relays_(options_.max_relays),
+      relay_context_{
+          .dispatcher = dispatcher_,
+          .membership = membership_,
+          .history = history_,
+          .executor = relays_,
+          .make_ticket = [this](
+                             const protocol::Query& query, const schedule::Claim& claim,
+                             const WorkerInfo& worker) { return MakeTicket(query, claim, worker); },
+          .ended = [this](const std::string& query_id) { NoteEnd(query_id); }} {}
+
+Coordinator::~Coordinator() { Stop(); }
+
+bool Coordinator::Drain(int64_t timeout_ms) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  base::MutexLock lock(mutex_);
+  draining_ = true;
+  while (!active_.empty()) {
+    if (!active_changed_.WaitUntil(mutex_, deadline)) return active_.empty();
+  }
+  return true;
+}
+
+void Coordinator::Stop() {
+  std::vector<std::shared_ptr<TaskListener>> running;
+  {
+    base::MutexLock lock(mutex_);
+    draining_ = true;
+    if (std::exchange(stopped_, true)) return;
+    for (const auto& [id, query] : relayed_) running.push_back(query);
+    for (const auto& [id, query] : handed_) running.push_back(query);
+  }
+  // Past the scheduler, which has forgotten those whose worker has finished but whose client reads.
+  const base::ErrorInfo stops{.code = ErrorCode::kCancelled, .message = "the coordinator stops"};
+  for (const auto& query : running) query->OnReject(stops);
+  relays_.Stop();
+  orders_.Stop();
+  membership_.Stop();
+}
+
+MembershipEvents Coordinator::Events() {
+  return {.up =
+              [this](const protocol::Hello& hello) {
+                dispatcher_.Handle(schedule::WorkerUp{hello.worker_id, hello.slots, hello.running});
+                options_.log(false, "worker " + hello.worker_id +
+                                        " is up: " + std::to_string(hello.slots) + " slots, boot " +
+                                        hello.boot_id);
+              },
+          .down = [this](const std::string& worker_id) { OnWorkerDown(worker_id); },
+          .draining =
+              [this](const std::string& worker_id) {
+                options_.log(false, "worker " + worker_id + " drains");
+                dispatcher_.Handle(schedule::WorkerDraining{worker_id});
+              },
+          .started =
+              [this](const protocol::Started& started) {
+                dispatcher_.Handle(schedule::Started{started.attempt});
+              },
+          .finished = [this](const std::string&,
+                             const protocol::Finished& finished) { OnFinished(finished); }};
+}
+
+void Coordinator::OnWorkerDown(const std::string& worker_id) {
+  options_.log(true, "worker " + worker_id + " is down");
+  dispatcher_.Handle(schedule::WorkerDown{worker_id});
+  std::vector<std::shared_ptr<RelayedQuery>> relayed;
+  {
+    base::MutexLock lock(mutex_);
+    for (const auto& [id, query] : relayed_) relayed.push_back(query);
+  }
+  for (const auto& query : relayed) query->OnWorkerDown(worker_id);
+  // Handed queries have no relay to say what became of them: a worker that comes back with one goes
+  // on with it, else the scheduler rejects it.
+}
+
+void Coordinator::OnFinished(const protocol::Finished& finished) {
+  const std::string id = QueryIdOf(finished.attempt);
+  dispatcher_.Handle(schedule::Finished{finished.attempt});
+  bool direct = false;
+  history_.Update(id, [&](QueryRecord& record) {
+    const bool current =
+        !record.attempts.empty() && record.attempts.back().attempt == finished.attempt.attempt;
+    if (!current) return;
+    record.figures = finished.figures;
+    record.reported = true;
+    direct = record.direct && !record.ended;
+  });
+  const protocol::Figures& figures = finished.figures;
+  metrics_.TaskRan(figures.run_us);
+  metrics_.Relayed(figures.rows, figures.bytes);
+  metrics_.ReadS3(figures.s3_opens, figures.s3_reads, figures.s3_bytes);
+  if (!direct) return;
+  history_.End(id, finished.error);
+  NoteEnd(id);
+}
+
+arrow::Status Coordinator::Announce(std::string_view sealed) {
+  ARROW_ASSIGN_OR_RAISE(const protocol::Announcement announced,
+                        protocol::OpenAnnouncement(sealed, key_));
+  if (!announced.location.starts_with(kScheme)) {
+    return MakeError(ErrorCode::kInvalidQuery,
+                     "the worker's location is `" + announced.location + "`, not grpc://host:port");
+  }
+  return membership_.Add(announced.location, announced.worker_id);
+}
+
+arrow::Status Coordinator::Send(protocol::Command command, const WorkerInfo& worker) {
+  command.worker_id = worker.hello.worker_id;
+  command.boot_id = worker.hello.boot_id;
+  command.expires_at_ms = clock_.MonotonicMs() + worker.clock_offset_ms + kCommandTimeoutMs;
+  command.nonce = base::RandomHex(16);
+  return worker.client->Send(protocol::SealCommand(command, key_), kCommandTimeoutMs);
+}
+
+void Coordinator::StopAttempt(const schedule::Stop& stop) {
+  orders_.Post([this, stop] {
+    const std::optional<WorkerInfo> worker = membership_.Find(stop.worker_id);
+    if (!worker) return;
+    protocol::Command command;
+    command.kind = protocol::Command::Kind::kCancel;
+    command.attempt = stop.attempt;
+    command.reason = stop.reason;
+    const arrow::Status sent = Send(std::move(command), *worker);
+    if (!sent.ok()) {
+      options_.log(true, "could not stop " + stop.attempt.task_id + " on " + stop.worker_id + ": " +
+                             sent.message());
+    }
+  });
+}
+
+arrow::Result<int> Coordinator::ClearCache(const std::string& location) {
+  std::vector<WorkerInfo> chosen;
+  for (WorkerInfo& worker : membership_.All()) {
+    if (location.empty() ? worker.up : worker.location == location) {
+      chosen.push_back(std::move(worker));
+    }
+  }
+  if (chosen.empty() && !location.empty()) {
+    return MakeError(ErrorCode::kNotFound,
+                     "there is no worker at " + location + "; see GET /v1/workers");
+  }
+  for (const WorkerInfo& worker : chosen) {
+    if (!worker.up) {
+      return MakeError(ErrorCode::kWorkerLost,
+                       "worker " + worker.location + " is down: " + worker.last_error);
+    }
+    protocol::Command command;
+    command.kind = protocol::Command::Kind::kClearCache;
+    command.reason = "by request";
+    ARROW_RETURN_NOT_OK(Send(std::move(command), worker));
+  }
+  return static_cast<int>(chosen.size());
+}
+
+arrow::Status Coordinator::Ready() const {
+  std::string why = "no worker is listed, and none has announced itself";
+  for (const WorkerInfo& worker : membership_.All()) {
+    if (worker.up && worker.heartbeat.ready) return arrow::Status::OK();
+    why = "worker " + worker.location + ": " +
+          (worker.up ? worker.heartbeat.not_ready_why : worker.last_error);
+  }
+  base::ErrorInfo info{.code = ErrorCode::kOverloaded,
+                       .message = "no worker is ready; " + why,
+                       .retryable = true,
+                       .retry_after_ms = 1'000};
+  return MakeError(std::move(info));
+}
+
+}  // namespace eider::coordinator

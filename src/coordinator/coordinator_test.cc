@@ -1,0 +1,296 @@
+#include "coordinator/coordinator.h"
+
+#include <arrow/io/memory.h>
+#include <arrow/ipc/reader.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "coordinator/fake_worker.h"
+#include "protocol/message.h"
+
+namespace eider::coordinator {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+using testing::HasSubstr;
+
+// Collects a result and lets a test wait for its end.
+class CollectingSink final : public ResultSink {
+ public:
+  arrow::Status Begin(const ClaimInfo& claim) override {
+    base::MutexLock lock(mutex_);
+    claim_ = claim;
+    return arrow::Status::OK();
+  }
+  arrow::Status Write(std::shared_ptr<arrow::Buffer> bytes) override {
+    {
+      base::MutexLock lock(mutex_);
+      body_ += bytes->ToString();
+      ++writes_;
+    }
+    changed_.NotifyAll();
+    return refuse_writes ? MakeError(ErrorCode::kCancelled, "the client has gone")
+                         : arrow::Status::OK();
+  }
+  void End() override { Finish(arrow::Status::OK()); }
+  void Fail(const arrow::Status& why) override { Finish(why); }
+
+  arrow::Status WaitForEnd() {
+    base::MutexLock lock(mutex_);
+    while (!end_) changed_.Wait(mutex_);
+    return *end_;
+  }
+  void WaitForWrite() {
+    base::MutexLock lock(mutex_);
+    while (writes_ == 0) changed_.Wait(mutex_);
+  }
+  ClaimInfo claim() {
+    base::MutexLock lock(mutex_);
+    return claim_;
+  }
+  int64_t Rows() {
+    base::MutexLock lock(mutex_);
+    auto input = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(body_));
+    auto reader = arrow::ipc::RecordBatchStreamReader::Open(input).ValueOrDie();
+    return reader->ToTable().ValueOrDie()->num_rows();
+  }
+
+  bool refuse_writes = false;
+
+ private:
+  void Finish(arrow::Status status) {
+    {
+      base::MutexLock lock(mutex_);
+      EXPECT_FALSE(end_) << "a second end: " << status;
+      end_ = std::move(status);
+    }
+    changed_.NotifyAll();
+  }
+
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  std::string body_ EIDER_GUARDED_BY(mutex_);
+  int writes_ EIDER_GUARDED_BY(mutex_) = 0;
+  ClaimInfo claim_ EIDER_GUARDED_BY(mutex_);
+  std::optional<arrow::Status> end_ EIDER_GUARDED_BY(mutex_);
+};
+
+class CoordinatorTest : public testing::Test {
+ protected:
+  // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are up.
+  void Start(const std::vector<std::string>& names) {
+    Coordinator::Options options;
+    for (const std::string& name : names) {
+      workers_[name] = std::make_shared<FakeWorker>(name, key_);
+      options.workers.push_back("grpc://" + name + ":1");
+    }
+    options.log = [this](bool, const std::string& line) {
+      base::MutexLock lock(mutex_);
+      if (line.find(" is up") != std::string::npos) ++up_;
+      changed_.NotifyAll();
+    };
+    const auto factory =
+        [this](const std::string& location) -> arrow::Result<std::shared_ptr<WorkerClient>> {
+      const std::string name = location.substr(7, location.size() - 9);
+      const auto at = workers_.find(name);
+      if (at == workers_.end()) return MakeError(ErrorCode::kWorkerLost, "nobody is there");
+      return at->second;
+    };
+    coordinator_ = Coordinator::Start(options, factory, key_, clock_).ValueOrDie();
+    base::MutexLock lock(mutex_);
+    while (up_ < static_cast<int>(names.size())) changed_.Wait(mutex_);
+  }
+  ~CoordinatorTest() override {
+    if (coordinator_ != nullptr) coordinator_->Stop();
+    for (const auto& [name, worker] : workers_) worker->Kill();
+  }
+
+  static protocol::Query Select() {
+    protocol::Query query;
+    query.sql = "SELECT 42";
+    return query;
+  }
+  std::shared_ptr<CollectingSink> Submit(protocol::Query query = Select()) {
+    auto sink = std::make_shared<CollectingSink>();
+    submitted_ = coordinator_->Relay(std::move(query), sink);
+    return sink;
+  }
+  nlohmann::json Record(const std::string& query_id) {
+    return nlohmann::json::parse(coordinator_->QueryJson(query_id, 10'000).ValueOrDie());
+  }
+
+  const protocol::ClusterKey key_ = protocol::ClusterKey::Generate();
+  const base::SystemClock clock_;
+  std::map<std::string, std::shared_ptr<FakeWorker>> workers_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::shared_ptr<Submitted> submitted_;
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  int up_ EIDER_GUARDED_BY(mutex_) = 0;
+};
+
+TEST_F(CoordinatorTest, RelaysAWholeResult) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 5}});
+  const auto sink = Submit();
+  ASSERT_TRUE(sink->WaitForEnd().ok());
+  EXPECT_EQ(sink->Rows(), 5);
+  EXPECT_EQ(sink->claim().worker_id, "w1");
+  EXPECT_EQ(sink->claim().location, "grpc://w1:1");
+  const auto record = Record(submitted_->query_id());
+  EXPECT_EQ(record["state"], "finished");
+  EXPECT_EQ(record["rows"], 5);
+  EXPECT_EQ(record["reason"], sink->claim().reason);
+  const auto ticket = workers_["w1"]->tickets().at(0);
+  EXPECT_EQ(ticket.sql, "SELECT 42");
+  EXPECT_EQ(ticket.boot_id, "boot");
+  EXPECT_GT(ticket.timeout_ms, 0);
+}
+
+TEST_F(CoordinatorTest, RefusesBeforeAnyWorkerIsAsked) {
+  Start({"w1"});
+  protocol::Query query = Select();
+  query.sql = "SELEC 42";
+  const auto sink = Submit(query);
+  EXPECT_EQ(base::ErrorOf(sink->WaitForEnd()).code, ErrorCode::kInvalidQuery);
+  EXPECT_TRUE(workers_["w1"]->tickets().empty());
+  EXPECT_EQ(Record(submitted_->query_id())["state"], "failed");
+}
+
+TEST_F(CoordinatorTest, TheTasksOwnErrorArrivesAsItIs) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.start = MakeError(ErrorCode::kNotFound, "s3://b/k: 404")}});
+  EXPECT_EQ(base::ErrorOf(Submit()->WaitForEnd()).code, ErrorCode::kNotFound);
+  workers_["w1"]->SetScripts(
+      {{.batches = 2, .after = MakeError(ErrorCode::kInvalidQuery, "cast")}});
+  EXPECT_EQ(base::ErrorOf(Submit()->WaitForEnd()).code, ErrorCode::kInvalidQuery);
+}
+
+TEST_F(CoordinatorTest, ALostWorkerCostsARetryWhereNothingWasDelivered) {
+  Start({"w1", "w2"});
+  protocol::Query query = Select();
+  query.files = {"s3://b/k"};
+  const auto first = Submit(query);
+  ASSERT_TRUE(first->WaitForEnd().ok());
+  ASSERT_EQ(Record(submitted_->query_id())["state"], "finished");
+  const std::string home = first->claim().worker_id;
+  workers_[home]->SetScripts(
+      {{.start = MakeError(ErrorCode::kWorkerLost, "connection reset"), .report = false}});
+  const auto second = Submit(query);
+  ASSERT_TRUE(second->WaitForEnd().ok());
+  EXPECT_EQ(second->Rows(), 1);
+  const auto record = Record(submitted_->query_id());
+  ASSERT_EQ(record["attempts"].size(), 2u);
+  EXPECT_EQ(record["attempts"][0]["worker"], home);
+  EXPECT_NE(record["attempts"][1]["worker"], home);
+}
+
+TEST_F(CoordinatorTest, AWorkerKilledAfterRowsIsAnErrorNeverAShortResult) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}});
+  const auto sink = Submit();
+  sink->WaitForWrite();
+  workers_["w1"]->Kill();
+  const arrow::Status end = sink->WaitForEnd();
+  EXPECT_EQ(base::ErrorOf(end).code, ErrorCode::kWorkerLost);
+  EXPECT_TRUE(base::ErrorOf(end).retryable);
+  EXPECT_EQ(Record(submitted_->query_id())["error"]["code"], "WORKER_LOST");
+}
+
+TEST_F(CoordinatorTest, AFullWorkersRefusalGoesBackInLine) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts(
+      {{.start = MakeError(ErrorCode::kOverloaded, "full"), .report = false}, {}});
+  EXPECT_TRUE(Submit()->WaitForEnd().ok());
+  EXPECT_EQ(workers_["w1"]->tickets().size(), 2u);
+}
+
+TEST_F(CoordinatorTest, ACancelReachesTheWorkerAndTheClient) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}});
+  const auto sink = Submit();
+  sink->WaitForWrite();
+  ASSERT_TRUE(coordinator_->CancelQuery(submitted_->query_id()).ok());
+  EXPECT_EQ(base::ErrorOf(sink->WaitForEnd()).code, ErrorCode::kCancelled);
+  const protocol::Command command = workers_["w1"]->WaitForCommand();
+  EXPECT_EQ(command.kind, protocol::Command::Kind::kCancel);
+  EXPECT_EQ(command.attempt.task_id, submitted_->query_id() + ".0");
+  EXPECT_FALSE(coordinator_->CancelQuery(submitted_->query_id()).ok());
+  EXPECT_FALSE(coordinator_->CancelQuery("nosuch").ok());
+}
+
+TEST_F(CoordinatorTest, AClientThatWentAwayStopsItsTask) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}});
+  auto sink = std::make_shared<CollectingSink>();
+  sink->refuse_writes = true;
+  submitted_ = coordinator_->Relay(Select(), sink);
+  EXPECT_FALSE(sink->WaitForEnd().ok());
+  EXPECT_EQ(workers_["w1"]->WaitForCommand().kind, protocol::Command::Kind::kCancel);
+}
+
+TEST_F(CoordinatorTest, HandsOverATicketThatTheWorkerTakes) {
+  Start({"w1"});
+  std::string query_id;
+  const auto claim = coordinator_->Hand(Select(), 10'000, &query_id);
+  ASSERT_TRUE(claim.ok()) << claim.status();
+  ASSERT_TRUE(*claim);
+  EXPECT_EQ((*claim)->location, "grpc://w1:1");
+  EXPECT_EQ(protocol::OpenTicket((*claim)->ticket, key_)->query_id, query_id);
+  auto stream = workers_["w1"]->Run((*claim)->ticket).ValueOrDie();
+  ASSERT_TRUE(stream->Start().ok());
+  while (*stream->Next() != nullptr) {
+  }
+  EXPECT_EQ(Record(query_id)["state"], "finished");
+}
+
+TEST_F(CoordinatorTest, AHandedQueryWaitsInLineAndIsAskedForAgain) {
+  Start({});
+  std::string query_id;
+  const auto waiting = coordinator_->Hand(Select(), 1, &query_id);
+  ASSERT_TRUE(waiting.ok()) << waiting.status();
+  EXPECT_FALSE(*waiting);
+  workers_["late"] = std::make_shared<FakeWorker>("late", key_);
+  const auto announced = protocol::SealAnnouncement({"late", "boot", "grpc://late:1"}, key_);
+  ASSERT_TRUE(coordinator_->Announce(announced).ok());
+  const auto claim = coordinator_->WaitForClaim(query_id, 10'000);
+  ASSERT_TRUE(claim.ok()) << claim.status();
+  EXPECT_EQ((*claim)->worker_id, "late");
+  EXPECT_FALSE(coordinator_->WaitForClaim("nosuch", 1).ok());
+}
+
+TEST_F(CoordinatorTest, AForgedAnnouncementIsDenied) {
+  Start({});
+  const auto other = protocol::ClusterKey::Generate();
+  const arrow::Status status =
+      coordinator_->Announce(protocol::SealAnnouncement({"x", "b", "grpc://x:1"}, other));
+  EXPECT_EQ(base::ErrorOf(status).code, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(CoordinatorTest, ClearsOneWorkersCacheOrAll) {
+  Start({"w1", "w2"});
+  EXPECT_EQ(*coordinator_->ClearCache("grpc://w2:1"), 1);
+  EXPECT_EQ(workers_["w2"]->WaitForCommand().kind, protocol::Command::Kind::kClearCache);
+  EXPECT_EQ(*coordinator_->ClearCache(""), 2);
+  EXPECT_THAT(coordinator_->ClearCache("grpc://w9:1").status().message(), HasSubstr("grpc://w9:1"));
+}
+
+TEST_F(CoordinatorTest, DrainRefusesNewQueriesAndWaitsForTheRest) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}});
+  const auto running = Submit();
+  running->WaitForWrite();
+  EXPECT_FALSE(coordinator_->Drain(1));
+  EXPECT_EQ(base::ErrorOf(Submit()->WaitForEnd()).code, ErrorCode::kOverloaded);
+  coordinator_->Stop();
+  EXPECT_FALSE(running->WaitForEnd().ok());
+  EXPECT_TRUE(coordinator_->Drain(1));
+}
+
+}  // namespace
+}  // namespace eider::coordinator

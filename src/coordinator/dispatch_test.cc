@@ -1,0 +1,65 @@
+#include "coordinator/dispatch.h"
+
+#include <gtest/gtest.h>
+
+namespace eider::coordinator {
+namespace {
+
+// Remembers what it heard. All on the test's thread: no timer fires with a manual clock.
+class Recorder final : public TaskListener {
+ public:
+  void OnClaim(const schedule::Claim& claim) override { claims.push_back(claim); }
+  void OnReject(const base::ErrorInfo& why) override { rejects.push_back(why); }
+  std::vector<schedule::Claim> claims;
+  std::vector<base::ErrorInfo> rejects;
+};
+
+class DispatcherTest : public testing::Test {
+ protected:
+  std::shared_ptr<Recorder> Submit(const std::string& id) {
+    auto recorder = std::make_shared<Recorder>();
+    dispatcher_.Submit({.id = id, .key = std::nullopt, .client = "c", .deadline_ms = 1'000'000},
+                       recorder);
+    return recorder;
+  }
+
+  base::ManualClock clock_;
+  std::vector<schedule::Stop> stops_;
+  Dispatcher dispatcher_{schedule::Options(), clock_,
+                         [this](const schedule::Stop& stop) { stops_.push_back(stop); }};
+};
+
+TEST_F(DispatcherTest, AnOlderAttemptsEndDoesNotForgetWhoWaits) {
+  dispatcher_.Handle(schedule::WorkerUp{"w1", 1, {}});
+  const auto task = Submit("t");
+  ASSERT_EQ(task->claims.size(), 1u);
+  // Lost and to be run again, but its slot is taken until the worker has ended the first attempt.
+  EXPECT_TRUE(dispatcher_.Handle(schedule::Started{{"t", 1}}));
+  EXPECT_TRUE(dispatcher_.Handle(schedule::Lost{{"t", 1}, false}));
+  EXPECT_EQ(stops_.size(), 1u);
+  dispatcher_.Handle(schedule::Finished{{"t", 1}});
+  ASSERT_EQ(task->claims.size(), 2u);
+  EXPECT_EQ(task->claims[1].attempt.attempt, 2);
+}
+
+TEST_F(DispatcherTest, ALateStartOfACancelledTaskIsStopped) {
+  dispatcher_.Handle(schedule::WorkerUp{"w1", 1, {}});
+  const auto task = Submit("t");
+  EXPECT_TRUE(dispatcher_.Handle(schedule::Cancelled{"t", "by the test"}));
+  ASSERT_EQ(task->rejects.size(), 1u);
+  const size_t stopped = stops_.size();
+  EXPECT_FALSE(dispatcher_.Handle(schedule::Started{{"t", 1}}));
+  EXPECT_EQ(stops_.size(), stopped + 1);
+}
+
+TEST_F(DispatcherTest, SaysWhatHasEnded) {
+  EXPECT_FALSE(dispatcher_.Handle(schedule::Cancelled{"nosuch", "x"}));
+  dispatcher_.Handle(schedule::WorkerUp{"w1", 1, {}});
+  const auto task = Submit("t");
+  EXPECT_TRUE(dispatcher_.Handle(schedule::Finished{{"t", 1}}));
+  EXPECT_FALSE(dispatcher_.Handle(schedule::Lost{{"t", 1}, false}));
+  EXPECT_TRUE(task->rejects.empty());
+}
+
+}  // namespace
+}  // namespace eider::coordinator

@@ -1,0 +1,53 @@
+#include "coordinator/plan.h"
+
+#include <gtest/gtest.h>
+
+namespace eider::coordinator {
+namespace {
+
+TEST(KeyOf, OneFileIsItsUrl) {
+  EXPECT_EQ(KeyOf({"s3://b/k.parquet"}), "s3://b/k.parquet");
+  EXPECT_EQ(KeyOf({"s3://b/k.parquet", "s3://b/k.parquet"}), "s3://b/k.parquet");
+  EXPECT_EQ(KeyOf({}), std::nullopt);
+}
+
+TEST(KeyOf, AGlobIsItsFixedPrefix) {
+  EXPECT_EQ(KeyOf({"s3://b/d/year=*/part-?.parquet"}), "s3://b/d/");
+  EXPECT_EQ(KeyOf({"s3://b/d/x[0-9].parquet"}), "s3://b/d/");
+}
+
+TEST(KeyOf, AListIsOneKeyWhateverItsOrder) {
+  const auto key = KeyOf({"s3://b/1", "s3://b/2"});
+  EXPECT_EQ(key, KeyOf({"s3://b/2", "s3://b/1"}));
+  EXPECT_NE(key, KeyOf({"s3://b/1", "s3://b/3"}));
+}
+
+TEST(PlanQuery, JoinsTheClientsListWithWhatTheSqlNames) {
+  protocol::Query query;
+  query.sql = "SELECT * FROM read_parquet(?)";
+  query.arguments.positional = {protocol::Value::String("s3://b/k")};
+  EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
+  query.files = {"s3://b/k"};
+  EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
+  query.files = {"s3://b/other"};
+  EXPECT_EQ(PlanQuery(query)->key, KeyOf({"s3://b/k", "s3://b/other"}));
+}
+
+TEST(PlanQuery, ComputedPathsHaveNoKeyUnlessTheClientNamesThem) {
+  protocol::Query query;
+  query.sql = "SELECT * FROM read_parquet('s3://b/' || 'k')";
+  EXPECT_EQ(PlanQuery(query)->key, std::nullopt);
+  query.files = {"s3://b/k"};
+  EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
+}
+
+TEST(PlanQuery, KnowsWhatWrites) {
+  protocol::Query query;
+  query.sql = "COPY (SELECT 1) TO 's3://b/k.parquet'";
+  EXPECT_FALSE(PlanQuery(query).ok());
+  query.write = true;
+  EXPECT_TRUE(PlanQuery(query)->writes);
+}
+
+}  // namespace
+}  // namespace eider::coordinator

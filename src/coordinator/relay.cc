@@ -1,0 +1,222 @@
+#include "coordinator/relay.h"
+
+#include <arrow/buffer_builder.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/ipc/writer.h>
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace eider::coordinator {
+namespace {
+
+using base::ErrorCode;
+
+// Collects what an IPC writer writes, to be taken away in pieces.
+class Pieces final : public arrow::io::OutputStream {
+ public:
+  arrow::Status Write(const void* data, int64_t bytes) override {
+    position_ += bytes;
+    return builder_.Append(data, bytes);
+  }
+  using arrow::io::OutputStream::Write;
+  arrow::Status Close() override { return arrow::Status::OK(); }
+  bool closed() const override { return false; }
+  arrow::Result<int64_t> Tell() const override { return position_; }
+
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Take() {
+    return builder_.Finish(/*shrink_to_fit=*/false);
+  }
+
+ private:
+  arrow::BufferBuilder builder_;
+  int64_t position_ = 0;
+};
+
+}  // namespace
+
+RelayedQuery::RelayedQuery(RelayContext& context, protocol::Query query, std::string task_id,
+                           std::shared_ptr<ResultSink> sink)
+    : context_(context),
+      query_(std::move(query)),
+      task_id_(std::move(task_id)),
+      sink_(std::move(sink)) {}
+
+void RelayedQuery::Cancel(const std::string& reason) {
+  context_.dispatcher.Handle(schedule::Cancelled{task_id_, reason});
+}
+
+void RelayedQuery::OnClaim(const schedule::Claim& claim) {
+  context_.executor.Post([self = shared_from_this(), claim] { self->RunAttempt(claim); });
+}
+
+void RelayedQuery::OnReject(const base::ErrorInfo& why) {
+  std::shared_ptr<RemoteStream> stream;
+  {
+    base::MutexLock lock(mutex_);
+    rejected_ = why;
+    stream = stream_;
+    if (!running_ && !finished_) {
+      finished_ = true;
+    } else {
+      // The relay thread has the sink: it finds the rejection when its stream breaks.
+      if (stream != nullptr) stream->Cancel();
+      return;
+    }
+  }
+  Finish(base::MakeError(why));
+}
+
+void RelayedQuery::OnWorkerDown(const std::string& worker_id) {
+  base::MutexLock lock(mutex_);
+  if (!running_ || worker_id_ != worker_id) return;
+  worker_gone_ = true;
+  if (stream_ != nullptr) stream_->Cancel();
+}
+
+void RelayedQuery::RunAttempt(const schedule::Claim& claim) {
+  {
+    base::MutexLock lock(mutex_);
+    if (finished_ || rejected_) return;
+    running_ = true;
+    worker_gone_ = false;
+    worker_id_ = claim.worker_id;
+  }
+  Conclude(claim, Stream(claim));
+}
+
+RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {
+  const std::optional<WorkerInfo> worker = context_.membership.Find(claim.worker_id);
+  if (!worker) {
+    return {Outcome::kLost, base::MakeError(ErrorCode::kWorkerLost,
+                                            "worker " + claim.worker_id + " is not attached")};
+  }
+  const arrow::Status begun = sink_->Begin({.query_id = query_.id,
+                                            .worker_id = claim.worker_id,
+                                            .location = worker->location,
+                                            .reason = claim.reason,
+                                            .queue_ms = claim.queue_ms});
+  sink_failed_ = !begun.ok();
+  if (!begun.ok()) return {Outcome::kFailed, begun};
+  auto opened = worker->client->Run(context_.make_ticket(query_, claim, *worker));
+  if (!opened.ok()) return Judge(claim, opened.status());
+  const std::shared_ptr<RemoteStream> stream = std::move(*opened);
+  {
+    base::MutexLock lock(mutex_);
+    stream_ = stream;
+    if (worker_gone_ || rejected_) stream->Cancel();
+  }
+  arrow::Status status = stream->Start();
+  if (status.ok()) {
+    status = Copy(*stream);
+    // A client that has gone, or a sink that refuses more, leaves the worker in mid-stream.
+    if (!status.ok()) stream->Cancel();
+    return status.ok() ? Result{Outcome::kWhole, status} : Judge(claim, status);
+  }
+  if (IsOfAnotherBoot(*worker, status)) {
+    return {Outcome::kLost, base::MakeError(ErrorCode::kWorkerLost,
+                                            "worker " + claim.worker_id + " has just restarted")};
+  }
+  const Result result = Judge(claim, status);
+  if (result.outcome == Outcome::kFailed && !IsRejected()) {
+    // It was refused or failed before its first batch: the worker is done with it.
+    context_.dispatcher.Handle(schedule::Finished{claim.attempt});
+  }
+  return result;
+}
+
+// A ticket is refused by a worker that started anew before the coordinator noticed.
+bool RelayedQuery::IsOfAnotherBoot(const WorkerInfo& worker, const arrow::Status& error) const {
+  if (base::ErrorOf(error).code != ErrorCode::kPermissionDenied) return false;
+  const std::optional<WorkerInfo> now = context_.membership.Find(worker.hello.worker_id);
+  return !now || now->hello.boot_id != worker.hello.boot_id;
+}
+
+bool RelayedQuery::IsRejected() {
+  base::MutexLock lock(mutex_);
+  return rejected_.has_value();
+}
+
+// Schema and first batch go together: a query that fails before its first batch can still be
+// answered with a proper error, or run again elsewhere.
+arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
+  Pieces pieces;
+  ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(&pieces, stream.schema()));
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto batch, stream.Next());
+    if (batch == nullptr) {
+      ARROW_RETURN_NOT_OK(writer->Close());
+    } else {
+      ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto piece, pieces.Take());
+    delivered_ = true;
+    const arrow::Status written = sink_->Write(std::move(piece));
+    sink_failed_ = !written.ok();
+    ARROW_RETURN_NOT_OK(written);
+    if (batch == nullptr) return arrow::Status::OK();
+  }
+}
+
+RelayedQuery::Result RelayedQuery::Judge(const schedule::Claim& claim, const arrow::Status& error) {
+  base::MutexLock lock(mutex_);
+  const base::ErrorInfo info = base::ErrorOf(error);
+  const bool gone = worker_gone_ || info.code == ErrorCode::kWorkerLost;
+  if (gone) {
+    return {Outcome::kLost,
+            base::MakeError(ErrorCode::kWorkerLost, "worker " + claim.worker_id + " was lost (" +
+                                                        claim.reason + "): " + info.message)};
+  }
+  if (info.code == ErrorCode::kOverloaded && !delivered_) return {Outcome::kRefused, error};
+  return {Outcome::kFailed, error};
+}
+
+void RelayedQuery::Conclude(const schedule::Claim& claim, const Result& result) {
+  arrow::Status status = result.why;
+  bool over = result.outcome == Outcome::kWhole || result.outcome == Outcome::kFailed;
+  {
+    base::MutexLock lock(mutex_);
+    running_ = false;
+    stream_ = nullptr;
+    if (rejected_ && result.outcome != Outcome::kWhole) {
+      status = base::MakeError(*rejected_);
+      over = true;
+    }
+    if (over) finished_ = true;
+  }
+  if (over) {
+    Finish(status);
+    if (sink_failed_) Cancel("its client has gone, or takes no more");
+    return;
+  }
+  const bool scheduled =
+      result.outcome == Outcome::kRefused
+          ? context_.dispatcher.Handle(schedule::Refused{claim.attempt})
+          : context_.dispatcher.Handle(schedule::Lost{claim.attempt, delivered_});
+  if (scheduled) return;
+  // The worker had finished its part, but not all of it reached us.
+  {
+    base::MutexLock lock(mutex_);
+    if (std::exchange(finished_, true)) return;
+  }
+  Finish(status);
+}
+
+void RelayedQuery::Finish(const arrow::Status& status) {
+  std::optional<base::ErrorInfo> error;
+  if (!status.ok()) error = base::ErrorOf(status);
+  if (error && (error->code == ErrorCode::kWorkerLost || error->code == ErrorCode::kPoisoned)) {
+    // Nobody is left who could tell what it cost.
+    context_.history.Update(query_.id, [](QueryRecord& record) { record.reported = true; });
+  }
+  context_.history.End(query_.id, error);
+  if (error) {
+    sink_->Fail(status);
+  } else {
+    sink_->End();
+  }
+  context_.ended(query_.id);
+}
+
+}  // namespace eider::coordinator

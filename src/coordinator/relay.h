@@ -1,0 +1,82 @@
+// Relay: one query whose result the coordinator streams through, from its claim to its end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/mutex.h"
+#include "coordinator/dispatch.h"
+#include "coordinator/executor.h"
+#include "coordinator/history.h"
+#include "coordinator/membership.h"
+#include "coordinator/service.h"
+
+namespace eider::coordinator {
+
+// What relays share. All outlive every query.
+struct RelayContext {
+  Dispatcher& dispatcher;
+  Membership& membership;
+  History& history;
+  Executor& executor;
+  // Makes the ticket for an attempt of the query, for the worker as it is now.
+  std::function<std::string(const protocol::Query&, const schedule::Claim&, const WorkerInfo&)>
+      make_ticket;
+  // The query is over; called once, last.
+  std::function<void(const std::string& query_id)> ended;
+};
+
+// A query and the sink that waits for its result. The sink is used by one thread at a time: the
+// relay's while an attempt runs, else whichever brings the rejection. It gets exactly one End or
+// Fail. A result of which something was delivered is never started again. Thread-safe.
+class RelayedQuery final : public TaskListener,
+                           public Submitted,
+                           public std::enable_shared_from_this<RelayedQuery> {
+ public:
+  RelayedQuery(RelayContext& context, protocol::Query query, std::string task_id,
+               std::shared_ptr<ResultSink> sink);
+
+  const std::string& query_id() const override { return query_.id; }
+  void Cancel(const std::string& reason) override;
+  void OnClaim(const schedule::Claim& claim) override;
+  void OnReject(const base::ErrorInfo& why) override EIDER_EXCLUDES(mutex_);
+  // The worker is no longer attached: an attempt on it is lost.
+  void OnWorkerDown(const std::string& worker_id) EIDER_EXCLUDES(mutex_);
+
+ private:
+  // How an attempt ended.
+  enum class Outcome { kWhole, kFailed, kLost, kRefused };
+  struct Result {
+    Outcome outcome = Outcome::kFailed;
+    arrow::Status why;
+  };
+
+  void RunAttempt(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
+  Result Stream(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
+  arrow::Status Copy(RemoteStream& stream);
+  bool IsOfAnotherBoot(const WorkerInfo& worker, const arrow::Status& error) const;
+  bool IsRejected() EIDER_EXCLUDES(mutex_);
+  Result Judge(const schedule::Claim& claim, const arrow::Status& error) EIDER_EXCLUDES(mutex_);
+  // Gives up the sink after an attempt; what was rejected meanwhile ends the query.
+  void Conclude(const schedule::Claim& claim, const Result& result) EIDER_EXCLUDES(mutex_);
+  void Finish(const arrow::Status& status);
+
+  RelayContext& context_;
+  const protocol::Query query_;
+  const std::string task_id_;
+  const std::shared_ptr<ResultSink> sink_;
+  bool delivered_ = false;    // used by the thread that has the sink
+  bool sink_failed_ = false;  // the same
+
+  base::Mutex mutex_;
+  bool running_ EIDER_GUARDED_BY(mutex_) = false;  // an attempt has the sink
+  bool finished_ EIDER_GUARDED_BY(mutex_) = false;
+  bool worker_gone_ EIDER_GUARDED_BY(mutex_) = false;
+  std::string worker_id_ EIDER_GUARDED_BY(mutex_);  // of the running attempt
+  std::optional<base::ErrorInfo> rejected_ EIDER_GUARDED_BY(mutex_);
+  std::shared_ptr<RemoteStream> stream_ EIDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace eider::coordinator

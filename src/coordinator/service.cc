@@ -1,0 +1,200 @@
+// One request's way through the coordinator: receive -> plan -> schedule -> claim -> relay.
+#include "coordinator/service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "coordinator/coordinator.h"
+
+namespace eider::coordinator {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+// A query that was refused before it was scheduled: there is nothing to cancel.
+class Refusal final : public Submitted {
+ public:
+  explicit Refusal(std::string query_id) : query_id_(std::move(query_id)) {}
+  const std::string& query_id() const override { return query_id_; }
+  void Cancel(const std::string&) override {}
+
+ private:
+  const std::string query_id_;
+};
+
+std::string TaskId(const std::string& query_id) { return query_id + ".0"; }
+
+}  // namespace
+
+std::shared_ptr<Submitted> Coordinator::Relay(protocol::Query query,
+                                              std::shared_ptr<ResultSink> sink) {
+  arrow::Status refused = Receive(&query, /*direct=*/false);
+  if (refused.ok()) {
+    const arrow::Result<Plan> plan = PlanQuery(query);
+    if (plan.ok()) {
+      auto relayed =
+          std::make_shared<RelayedQuery>(relay_context_, query, TaskId(query.id), std::move(sink));
+      {
+        base::MutexLock lock(mutex_);
+        relayed_[query.id] = relayed;
+      }
+      // From here OnClaim relays, on a thread of its own; OnReject ends it.
+      dispatcher_.Submit(TaskOf(query, *plan), relayed);
+      return relayed;
+    }
+    refused = plan.status();
+    history_.End(query.id, base::ErrorOf(refused));
+    NoteEnd(query.id);
+  }
+  sink->Fail(refused);
+  return std::make_shared<Refusal>(query.id);
+}
+
+arrow::Result<std::optional<ClaimInfo>> Coordinator::Hand(protocol::Query query, int64_t wait_ms,
+                                                          std::string* query_id) {
+  ARROW_RETURN_NOT_OK(Receive(&query, /*direct=*/true));
+  *query_id = query.id;
+  const arrow::Result<Plan> plan = PlanQuery(query);
+  if (!plan.ok()) {
+    history_.End(query.id, base::ErrorOf(plan.status()));
+    NoteEnd(query.id);
+    return plan.status();
+  }
+  auto handed = std::make_shared<HandedQuery>(
+      [this, query](const schedule::Claim& claim) { return Endpoint(query, claim); },
+      [this, id = query.id](const base::ErrorInfo& why) {
+        history_.Update(id, [](QueryRecord& record) { record.reported = true; });
+        history_.End(id, why);
+        NoteEnd(id);
+      });
+  {
+    base::MutexLock lock(mutex_);
+    handed_[query.id] = handed;
+  }
+  dispatcher_.Submit(TaskOf(query, *plan), handed);
+  return handed->Wait(wait_ms);
+}
+
+arrow::Result<std::optional<ClaimInfo>> Coordinator::WaitForClaim(const std::string& query_id,
+                                                                  int64_t wait_ms) {
+  std::shared_ptr<HandedQuery> handed;
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto at = handed_.find(query_id); at != handed_.end()) handed = at->second;
+  }
+  if (handed != nullptr) return handed->Wait(wait_ms);
+  const auto record = history_.Find(query_id);
+  if (record && record->error) return MakeError(*record->error);
+  return MakeError(ErrorCode::kNotFound, "no query " + query_id + " waits for a worker");
+}
+
+arrow::Status Coordinator::Receive(protocol::Query* query, bool direct) {
+  query->id = base::RandomHex(8);
+  if (query->timeout_ms == 0) query->timeout_ms = options_.default_timeout_ms;
+  {
+    base::MutexLock lock(mutex_);
+    if (draining_) {
+      base::ErrorInfo info{.code = ErrorCode::kOverloaded,
+                           .message = "the coordinator is shutting down",
+                           .retryable = true,
+                           .retry_after_ms = 1'000};
+      return MakeError(std::move(info));
+    }
+    active_.insert(query->id);
+  }
+  QueryRecord record;
+  record.id = query->id;
+  record.sql = query->sql;
+  record.client = query->client;
+  record.direct = direct;
+  history_.Add(std::move(record));
+  return arrow::Status::OK();
+}
+
+schedule::Task Coordinator::TaskOf(const protocol::Query& query, const Plan& plan) const {
+  return {.id = TaskId(query.id),
+          .key = plan.key,
+          .client = query.client,
+          .priority = query.priority,
+          .write = plan.writes,
+          .deadline_ms = clock_.MonotonicMs() + query.timeout_ms};
+}
+
+std::string Coordinator::MakeTicket(const protocol::Query& query, const schedule::Claim& claim,
+                                    const WorkerInfo& worker) {
+  NoteClaim(query, claim, worker);
+  protocol::Ticket ticket;
+  ticket.attempt = claim.attempt;
+  ticket.query_id = query.id;
+  ticket.worker_id = claim.worker_id;
+  ticket.boot_id = worker.hello.boot_id;
+  ticket.expires_at_ms =
+      clock_.MonotonicMs() + worker.clock_offset_ms + options_.schedule.claim_expiry_ms;
+  ticket.sql = query.sql;
+  ticket.arguments = query.arguments;
+  ticket.cache_mode =
+      query.cache_mode == protocol::CacheMode::kUse ? claim.cache_mode : query.cache_mode;
+  ticket.write = query.write;
+  // What is left of the query's time, which has been running while it waited in line.
+  ticket.timeout_ms = std::max<int64_t>(1, query.timeout_ms - claim.queue_ms);
+  ticket.trace_id = query.trace_id;
+  return protocol::SealTicket(ticket, key_);
+}
+
+arrow::Result<ClaimInfo> Coordinator::Endpoint(const protocol::Query& query,
+                                               const schedule::Claim& claim) {
+  const std::optional<WorkerInfo> worker = membership_.Find(claim.worker_id);
+  if (!worker) {
+    dispatcher_.Handle(schedule::Finished{claim.attempt});
+    const arrow::Status lost = MakeError(ErrorCode::kWorkerLost,
+                                         "worker " + claim.worker_id + " was lost before it began");
+    history_.End(query.id, base::ErrorOf(lost));
+    NoteEnd(query.id);
+    return lost;
+  }
+  return ClaimInfo{.query_id = query.id,
+                   .worker_id = claim.worker_id,
+                   .location = worker->location,
+                   .reason = claim.reason,
+                   .queue_ms = claim.queue_ms,
+                   .ticket = MakeTicket(query, claim, *worker)};
+}
+
+void Coordinator::NoteClaim(const protocol::Query& query, const schedule::Claim& claim,
+                            const WorkerInfo& worker) {
+  history_.Update(query.id, [&](QueryRecord& record) {
+    record.claimed = true;
+    record.location = worker.location;
+    record.queue_ms = claim.queue_ms;
+    record.attempts.push_back({claim.attempt.attempt, claim.worker_id, claim.reason});
+  });
+  metrics_.QueueWaited(claim.queue_ms);
+  metrics_.Claimed(claim.reason);
+}
+
+void Coordinator::NoteEnd(const std::string& query_id) {
+  {
+    base::MutexLock lock(mutex_);
+    relayed_.erase(query_id);
+    handed_.erase(query_id);
+    if (active_.erase(query_id) == 0) return;
+  }
+  active_changed_.NotifyAll();
+  const std::optional<QueryRecord> record = history_.Find(query_id);
+  const bool failed = record && record->error;
+  metrics_.QueryEnded(failed ? base::ErrorName(record->error->code) : "OK");
+}
+
+arrow::Status Coordinator::CancelQuery(const std::string& query_id) {
+  if (dispatcher_.Handle(schedule::Cancelled{TaskId(query_id), "it was cancelled by request"})) {
+    return arrow::Status::OK();
+  }
+  const auto record = history_.Find(query_id);
+  return MakeError(ErrorCode::kNotFound,
+                   record ? "query " + query_id + " has ended" : "there is no query " + query_id);
+}
+
+}  // namespace eider::coordinator

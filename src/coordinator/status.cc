@@ -1,0 +1,116 @@
+// What the status calls answer.
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "coordinator/coordinator.h"
+
+namespace eider::coordinator {
+namespace {
+
+constexpr size_t kMaxListed = 1'000;  // queries in one answer
+
+using nlohmann::json;
+
+// SQL and messages may hold bytes that are no UTF-8.
+std::string Dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json ErrorJson(const std::optional<base::ErrorInfo>& error) {
+  if (!error) return nullptr;
+  return {{"error", error->message},
+          {"code", base::ErrorName(error->code)},
+          {"retryable", error->retryable}};
+}
+
+json RecordJson(const QueryRecord& record) {
+  json attempts = json::array();
+  for (const QueryRecord::Attempt& attempt : record.attempts) {
+    attempts.push_back(
+        {{"attempt", attempt.attempt}, {"worker", attempt.worker_id}, {"reason", attempt.reason}});
+  }
+  const bool claimed = !record.attempts.empty();
+  const protocol::Figures& figures = record.figures;
+  return {{"id", record.id},
+          {"state", record.state()},
+          {"sql", record.sql},
+          {"client", record.client},
+          {"delivery", record.direct ? "direct" : "relay"},
+          {"worker", claimed ? record.attempts.back().worker_id : ""},
+          {"location", record.location},
+          {"reason", claimed ? record.attempts.back().reason : ""},
+          {"attempt", claimed ? record.attempts.back().attempt : 0},
+          {"attempts", std::move(attempts)},
+          {"submitted_at_ms", record.submitted_wall_ms},
+          {"queue_ms", record.queue_ms},
+          {"run_ms", static_cast<double>(figures.run_us) / 1000},
+          {"first_batch_ms", static_cast<double>(figures.first_batch_us) / 1000},
+          {"rows", figures.rows},
+          {"bytes", figures.bytes},
+          {"batches", figures.batches},
+          {"s3_opens", figures.s3_opens},
+          {"s3_reads", figures.s3_reads},
+          {"s3_bytes", figures.s3_bytes},
+          {"error", ErrorJson(record.error)}};
+}
+
+}  // namespace
+
+std::string Coordinator::WorkersJson() const {
+  std::unordered_map<std::string, schedule::WorkerView> views;
+  for (const schedule::WorkerView& view : dispatcher_.workers()) views[view.worker_id] = view;
+  json workers = json::array();
+  for (const WorkerInfo& worker : membership_.All()) {
+    const protocol::Hello& hello = worker.hello;
+    const protocol::Heartbeat& beat = worker.heartbeat;
+    const schedule::WorkerView& view = views[hello.worker_id];
+    const char* state = !worker.up ? "down" : beat.draining ? "draining" : "up";
+    workers.push_back({{"id", hello.worker_id},
+                       {"location", worker.location},
+                       {"state", state},
+                       {"ready", worker.up && beat.ready},
+                       {"not_ready_why", worker.up ? beat.not_ready_why : worker.last_error},
+                       {"boot_id", hello.boot_id},
+                       {"version", hello.version},
+                       {"slots", hello.slots},
+                       {"occupied", view.occupied},
+                       {"waiting", view.waiting},
+                       {"threads", hello.threads},
+                       {"memory_limit_bytes", hello.memory_limit_bytes},
+                       {"memory_used_bytes", beat.memory_used_bytes},
+                       {"cache_bytes", beat.cache_bytes},
+                       {"last_event_ms", clock_.MonotonicMs() - worker.last_event_ms}});
+  }
+  return Dump({{"workers", std::move(workers)}});
+}
+
+std::string Coordinator::QueriesJson() const {
+  json queries = json::array();
+  for (const QueryRecord& record : history_.Newest(kMaxListed)) {
+    queries.push_back(RecordJson(record));
+  }
+  return Dump({{"queries", std::move(queries)}});
+}
+
+arrow::Result<std::string> Coordinator::QueryJson(const std::string& query_id, int64_t wait_ms) {
+  const auto record = history_.WaitForEnd(query_id, wait_ms);
+  if (!record) {
+    return base::MakeError(base::ErrorCode::kNotFound,
+                           "there is no query " + query_id + ", or it is no longer remembered");
+  }
+  return Dump(RecordJson(*record));
+}
+
+std::string Coordinator::Metrics() const {
+  int workers_up = 0;
+  for (const WorkerInfo& worker : membership_.All()) workers_up += worker.up ? 1 : 0;
+  int running = 0;
+  for (const schedule::WorkerView& view : dispatcher_.workers()) running += view.occupied;
+  metrics_.SetWorkersUp(workers_up);
+  metrics_.SetTasksWaiting(dispatcher_.waiting());
+  metrics_.SetTasksRunning(running);
+  return metrics_.Text();
+}
+
+}  // namespace eider::coordinator
