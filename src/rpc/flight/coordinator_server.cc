@@ -1,0 +1,194 @@
+#include "rpc/flight/coordinator_server.h"
+
+#include <arrow/flight/api.h>
+
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "protocol/query.h"
+#include "protocol/value.h"
+#include "rpc/flight/errors.h"
+#include "rpc/flight/listener.h"
+
+namespace eider::rpc::flight {
+namespace {
+
+namespace fl = arrow::flight;
+using base::ErrorCode;
+using base::MakeError;
+using protocol::Value;
+
+constexpr char kClientHeader[] = "x-eider-client";
+constexpr int64_t kLongPollMs = 10'000;
+// Between two looks at whether the client is still there.
+constexpr int64_t kSliceMs = 1'000;
+
+// A command: a query, or the id of one that waits.
+struct Request {
+  std::optional<protocol::Query> query;
+  std::string wait_for;
+};
+
+arrow::Result<bool> TakeWrite(Value* body) {
+  for (size_t i = 0; i < body->names.size(); ++i) {
+    if (body->names[i] != "write") continue;
+    if (body->items[i].kind != Value::Kind::kBool) {
+      return MakeError(ErrorCode::kInvalidQuery, "`write` must be true or false");
+    }
+    const bool write = body->items[i].boolean;
+    body->names.erase(body->names.begin() + static_cast<std::ptrdiff_t>(i));
+    body->items.erase(body->items.begin() + static_cast<std::ptrdiff_t>(i));
+    return write;
+  }
+  return false;
+}
+
+arrow::Result<Request> DecodeRequest(const std::string& command) {
+  Request request;
+  const bool plain = command.find("\"write\"") == std::string::npos &&
+                     command.find("\"wait_for\"") == std::string::npos;
+  if (plain) {
+    ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeQuery(command, /*write=*/false));
+    return request;
+  }
+  ARROW_ASSIGN_OR_RAISE(Value body, protocol::ParseJson(command));
+  const Value* wait_for = body.Find("wait_for");
+  if (wait_for != nullptr && wait_for->kind == Value::Kind::kString && body.items.size() == 1) {
+    request.wait_for = wait_for->text;
+    return request;
+  }
+  ARROW_ASSIGN_OR_RAISE(const bool write, TakeWrite(&body));
+  ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeQuery(protocol::EncodeJson(body), write));
+  return request;
+}
+
+// Who asks, for fairness: what the client says it is, else the address without its port.
+std::string ClientOf(const fl::ServerCallContext& context) {
+  const auto& headers = context.incoming_headers();
+  if (const auto named = headers.find(kClientHeader); named != headers.end()) {
+    return std::string(named->second);
+  }
+  const std::string& peer = context.peer();
+  return peer.substr(0, peer.rfind(':'));
+}
+
+std::string MetadataOf(const coordinator::ClaimInfo& claim) {
+  return protocol::EncodeJson(Value::Struct({{"query_id", Value::String(claim.query_id)},
+                                             {"worker", Value::String(claim.worker_id)},
+                                             {"location", Value::String(claim.location)},
+                                             {"reason", Value::String(claim.reason)},
+                                             {"queue_ms", Value::Integer(claim.queue_ms)}}));
+}
+
+std::string WaitingMetadata(const std::string& query_id) {
+  return protocol::EncodeJson(
+      Value::Struct({{"query_id", Value::String(query_id)}, {"waiting", Value::Bool(true)}}));
+}
+
+fl::FlightDescriptor WaitDescriptor(const std::string& query_id) {
+  return fl::FlightDescriptor::Command(
+      protocol::EncodeJson(Value::Struct({{"wait_for", Value::String(query_id)}})));
+}
+
+// Where a query is: claimed, or still waiting.
+struct Answer {
+  std::string query_id;
+  std::optional<coordinator::ClaimInfo> claim;
+};
+
+arrow::Result<fl::FlightInfo> MakeInfo(const fl::FlightDescriptor& descriptor,
+                                       const Answer& answer) {
+  std::vector<fl::FlightEndpoint> endpoints;
+  std::string metadata = WaitingMetadata(answer.query_id);
+  if (answer.claim) {
+    ARROW_ASSIGN_OR_RAISE(auto location, fl::Location::Parse(answer.claim->location));
+    fl::FlightEndpoint& endpoint = endpoints.emplace_back();
+    endpoint.ticket.ticket = answer.claim->ticket;
+    endpoint.locations.push_back(std::move(location));
+    metadata = MetadataOf(*answer.claim);
+  }
+  static const arrow::Schema kUnknown({});
+  return fl::FlightInfo::Make(kUnknown, descriptor, endpoints, /*total_records=*/-1,
+                              /*total_bytes=*/-1, /*ordered=*/true, std::move(metadata));
+}
+
+}  // namespace
+
+class CoordinatorServer::Impl final : public fl::FlightServerBase {
+ public:
+  explicit Impl(coordinator::Service& service) : service_(service) {}
+
+  arrow::Status GetFlightInfo(const fl::ServerCallContext& context,
+                              const fl::FlightDescriptor& descriptor,
+                              std::unique_ptr<fl::FlightInfo>* out) override {
+    auto answer = Ask(context, descriptor);
+    if (!answer.ok()) return ToFlight(answer.status());
+    auto info = MakeInfo(descriptor, *answer);
+    if (!info.ok()) return ToFlight(info.status());
+    *out = std::make_unique<fl::FlightInfo>(*std::move(info));
+    return arrow::Status::OK();
+  }
+
+  arrow::Status PollFlightInfo(const fl::ServerCallContext& context,
+                               const fl::FlightDescriptor& descriptor,
+                               std::unique_ptr<fl::PollInfo>* out) override {
+    auto answer = Ask(context, descriptor);
+    if (!answer.ok()) return ToFlight(answer.status());
+    auto info = MakeInfo(descriptor, *answer);
+    if (!info.ok()) return ToFlight(info.status());
+    *out = std::make_unique<fl::PollInfo>(
+        std::make_unique<fl::FlightInfo>(*std::move(info)),
+        answer->claim ? std::nullopt
+                      : std::optional<fl::FlightDescriptor>(WaitDescriptor(answer->query_id)),
+        std::nullopt, std::nullopt);
+    return arrow::Status::OK();
+  }
+
+  std::once_flag stopped;
+
+ private:
+  arrow::Result<Answer> Ask(const fl::ServerCallContext& context,
+                            const fl::FlightDescriptor& descriptor) {
+    ARROW_ASSIGN_OR_RAISE(Request request, DecodeRequest(descriptor.cmd));
+    Answer answer{.query_id = request.wait_for, .claim = std::nullopt};
+    if (request.query) {
+      request.query->client = ClientOf(context);
+      ARROW_ASSIGN_OR_RAISE(answer.claim,
+                            service_.Hand(*std::move(request.query), kSliceMs, &answer.query_id));
+    }
+    for (int64_t waited_ms = 0; !answer.claim && waited_ms < kLongPollMs; waited_ms += kSliceMs) {
+      if (context.is_cancelled()) {
+        (void)service_.CancelQuery(answer.query_id);
+        return MakeError(ErrorCode::kCancelled, "the client went away");
+      }
+      ARROW_ASSIGN_OR_RAISE(answer.claim, service_.WaitForClaim(answer.query_id, kSliceMs));
+    }
+    return answer;
+  }
+
+  coordinator::Service& service_;
+};
+
+CoordinatorServer::CoordinatorServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+CoordinatorServer::~CoordinatorServer() { Stop(); }
+
+arrow::Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Start(
+    coordinator::Service& service, const std::string& bind, int port) {
+  auto impl = std::make_unique<Impl>(service);
+  ARROW_RETURN_NOT_OK(Listen(*impl, bind, port));
+  return std::unique_ptr<CoordinatorServer>(new CoordinatorServer(std::move(impl)));
+}
+
+int CoordinatorServer::port() const { return impl_->port(); }
+
+void CoordinatorServer::Stop() {
+  std::call_once(impl_->stopped, [&] { StopListening(*impl_); });
+}
+
+}  // namespace eider::rpc::flight
