@@ -1,0 +1,137 @@
+#include "cmd/status_view.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <vector>
+
+#include "cmd/table.h"
+#include "config/quantity.h"
+
+namespace eider::cmd {
+namespace {
+
+using protocol::Value;
+
+constexpr size_t kEndedShown = 10;
+
+std::string Text(const Value& object, std::string_view name) {
+  const Value* field = object.Find(name);
+  if (field == nullptr || field->text.empty()) return "-";
+  return field->text;
+}
+
+// Rounded to a whole number: some times come with fractions of a millisecond.
+std::optional<int64_t> Number(const Value& object, std::string_view name) {
+  const Value* field = object.Find(name);
+  if (field == nullptr) return std::nullopt;
+  const bool is_number =
+      field->kind == Value::Kind::kInteger || field->kind == Value::Kind::kDouble;
+  return is_number ? std::optional<int64_t>(std::llround(std::strtod(field->text.c_str(), nullptr)))
+                   : std::nullopt;
+}
+
+std::string Bytes(const Value& object, std::string_view name) {
+  const auto bytes = Number(object, name);
+  return bytes ? config::FormatBytes(*bytes) : "-";
+}
+
+std::string Grouped(const Value& object, std::string_view name) {
+  const auto number = Number(object, name);
+  return number ? GroupDigits(*number) : "-";
+}
+
+std::string Ago(const Value& object, std::string_view name, int64_t now_ms) {
+  const auto then_ms = Number(object, name);
+  if (!then_ms) return "-";
+  const int64_t s = std::max<int64_t>(0, now_ms - *then_ms) / 1000;
+  if (s < 60) return std::to_string(s) + "s";
+  if (s < 3600) return std::to_string(s / 60) + "m";
+  return std::to_string(s / 3600) + "h";
+}
+
+const std::vector<Value>& Items(const Value& object, std::string_view name) {
+  static const std::vector<Value> none;
+  const Value* list = object.Find(name);
+  return list == nullptr ? none : list->items;
+}
+
+std::string WorkerState(const Value& worker) {
+  const std::string state = Text(worker, "state");
+  const Value* ready = worker.Find("ready");
+  if (state != "up" || ready == nullptr || ready->boolean) return state;
+  return "up, not ready: " + Text(worker, "not_ready_why");
+}
+
+Table WorkerTable(const Value& answer) {
+  Table table;
+  table.columns = {{"worker", "", false}, {"location", "", false}, {"state", "", false},
+                   {"slots", "", true},   {"line", "", true},      {"threads", "", true},
+                   {"memory", "", true},  {"cache", "", true},     {"version", "", false}};
+  for (const Value& worker : Items(answer, "workers")) {
+    table.rows.push_back(
+        {Text(worker, "id"), Text(worker, "location"), WorkerState(worker),
+         Text(worker, "occupied") + "/" + Text(worker, "slots"), Text(worker, "waiting"),
+         Text(worker, "threads"),
+         Bytes(worker, "memory_used_bytes") + " of " + Bytes(worker, "memory_limit_bytes"),
+         Bytes(worker, "cache_bytes"), Text(worker, "version")});
+  }
+  return table;
+}
+
+bool Ended(const Value& query) {
+  const std::string state = Text(query, "state");
+  return state == "finished" || state == "failed";
+}
+
+std::string QueryState(const Value& query) {
+  const Value* error = query.Find("error");
+  const bool failed = error != nullptr && error->kind == Value::Kind::kStruct;
+  return failed ? "failed: " + Text(*error, "code") : Text(query, "state");
+}
+
+// What runs and waits, all of it; and the last few that have ended.
+Table QueryTable(const Value& answer, int64_t now_ms) {
+  Table table;
+  table.columns = {{"query", "", false},  {"state", "", false},     {"since", "", true},
+                   {"worker", "", false}, {"why there", "", false}, {"queued ms", "", true},
+                   {"run ms", "", true},  {"rows", "", true},       {"sql", "", false}};
+  size_t ended = 0;
+  for (const bool want_ended : {false, true}) {
+    for (const Value& query : Items(answer, "queries")) {
+      if (Ended(query) != want_ended || (want_ended && ++ended > kEndedShown)) continue;
+      table.rows.push_back({Text(query, "id"), QueryState(query),
+                            Ago(query, "submitted_at_ms", now_ms), Text(query, "worker"),
+                            Text(query, "reason"), Grouped(query, "queue_ms"),
+                            Grouped(query, "run_ms"), Grouped(query, "rows"), Text(query, "sql")});
+    }
+  }
+  return table;
+}
+
+int64_t Sum(const Value& answer, std::string_view field) {
+  int64_t sum = 0;
+  for (const Value& worker : Items(answer, "workers")) sum += Number(worker, field).value_or(0);
+  return sum;
+}
+
+}  // namespace
+
+std::string StatusText(const protocol::Value& workers, const protocol::Value& queries,
+                       int64_t now_ms, int max_width) {
+  const auto& items = Items(workers, "workers");
+  const auto up = std::count_if(items.begin(), items.end(),
+                                [](const Value& worker) { return Text(worker, "state") == "up"; });
+  std::string out = std::to_string(items.size()) +
+                    (items.size() == 1 ? " worker, " : " workers, ") + std::to_string(up) +
+                    " up; " + std::to_string(Sum(workers, "occupied")) + " of " +
+                    std::to_string(Sum(workers, "slots")) + " slots taken; " +
+                    std::to_string(Sum(workers, "waiting")) + " waiting\n";
+  if (!items.empty()) out += DrawTable(WorkerTable(workers), max_width);
+  const Table running = QueryTable(queries, now_ms);
+  if (running.rows.empty()) return out + "no queries yet\n";
+  return out + DrawTable(running, max_width);
+}
+
+}  // namespace eider::cmd

@@ -1,0 +1,122 @@
+#include "cmd/worker_process.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "cmd/address.h"
+#include "cmd/command.h"
+#include "config/limits.h"
+#include "config/quantity.h"
+#include "protocol/message.h"
+#include "rpc/http/client.h"
+
+namespace eider::cmd {
+namespace {
+
+constexpr int64_t kProbeTimeoutMs = 5'000;
+constexpr int kHttpsPort = 443;
+
+engine::S3Options EngineS3(const config::S3Options& s3) {
+  return {.endpoint = s3.endpoint,
+          .region = s3.region,
+          .key_id = s3.key_id,
+          .secret_key = s3.secret_key,
+          .session_token = s3.session_token,
+          .path_style = s3.path_style,
+          .use_ssl = s3.use_ssl,
+          .ca_file = s3.ca_file};
+}
+
+arrow::Result<std::string> ReadText(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return arrow::Status::Invalid("--init ", path, " cannot be read");
+  return text.str();
+}
+
+arrow::Result<engine::EngineOptions> MakeEngineOptions(const config::WorkerOptions& options,
+                                                       const WorkerHome& home) {
+  engine::EngineOptions engine;
+  engine.threads = options.threads;
+  engine.memory_limit_bytes = options.memory_limit_bytes;
+  engine.temp_directory = home.temp_dir();
+  engine.extension_dir = options.extension_dir;
+  engine.allowed_paths = options.allowed_paths;
+  engine.cache = options.cache;
+  engine.s3 = EngineS3(options.s3);
+  ARROW_ASSIGN_OR_RAISE(engine.init_sql, ReadText(options.init_file));
+  engine.init_name = options.init_file;
+  std::error_code error;
+  if (!std::filesystem::is_directory(engine.extension_dir, error)) {
+    return arrow::Status::Invalid("DuckDB's extensions are not in ", engine.extension_dir,
+                                  ": name their folder with --extension-dir");
+  }
+  return engine;
+}
+
+// Whether the object store answers. No bucket is known before the first query, so an answer of any
+// kind below 500 counts. With certificates of its own only the connection is tried: the client that
+// asks here knows the system's alone.
+std::function<arrow::Status()> MakeProbe(const config::S3Options& s3) {
+  if (s3.endpoint.empty()) return {};
+  return [s3]() -> arrow::Status {
+    if (s3.use_ssl) {
+      const auto address = config::ParseHostPort(s3.endpoint);
+      const int port = address && address->port != 0 ? address->port : kHttpsPort;
+      return CheckReachable(address ? address->host : s3.endpoint, port, kProbeTimeoutMs);
+    }
+    const std::string url = "http://" + s3.endpoint + "/";
+    ARROW_ASSIGN_OR_RAISE(const auto answer, rpc::Fetch("GET", url, {}, "", kProbeTimeoutMs));
+    if (answer.status < 500) return arrow::Status::OK();
+    return arrow::Status::IOError("S3 at ", s3.endpoint, " answers HTTP ", answer.status);
+  };
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
+    const config::WorkerOptions& options, const protocol::ClusterKey& key, const base::Clock& clock,
+    std::function<void()> on_drain) {
+  ARROW_RETURN_NOT_OK(CheckPortFree(options.listen.bind, options.listen.port, "--port"));
+  std::unique_ptr<WorkerProcess> process(new WorkerProcess());
+  ARROW_ASSIGN_OR_RAISE(process->home_, WorkerHome::Open(options.cache_dir, options.id));
+  ARROW_ASSIGN_OR_RAISE(const auto engine, MakeEngineOptions(options, *process->home_));
+
+  worker::Worker::Options worker;
+  worker.id = process->home_->id();
+  worker.slots = options.slots;
+  worker.stall_timeout_ms = config::kStallTimeoutMs;
+  worker.version = Version();
+  worker.probe = MakeProbe(options.s3);
+  worker.on_drain = std::move(on_drain);
+  ARROW_ASSIGN_OR_RAISE(
+      process->worker_,
+      worker::Worker::Start(
+          std::move(worker), [engine] { return engine::Engine::Open(engine); }, key, clock));
+  ARROW_ASSIGN_OR_RAISE(process->server_,
+                        rpc::flight::WorkerServer::Start(*process->worker_, options.listen.bind,
+                                                         options.listen.port));
+  process->location_ =
+      WorkerLocation(options.advertise, options.listen.bind, process->server_->port());
+  if (!options.coordinator.empty()) {
+    const protocol::Announcement announcement{.worker_id = process->id(),
+                                              .boot_id = process->worker_->boot_id(),
+                                              .location = process->location_};
+    process->announcer_ = std::make_unique<Announcer>(
+        Announcer::Options{options.coordinator, SealAnnouncement(announcement, key)},
+        [worker = process->worker_.get()] { return worker->attached(); });
+  }
+  return process;
+}
+
+WorkerProcess::~WorkerProcess() {
+  announcer_.reset();
+  if (worker_ != nullptr) worker_->EndAttachments();
+  if (server_ != nullptr) server_->Stop();
+}
+
+}  // namespace eider::cmd
