@@ -1,0 +1,283 @@
+"""The client: one object for each coordinator, shared by all threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from . import errors
+from ._coordinator import Coordinator
+from ._stream import Stream
+from .params import Params, encode_params
+from .result import Result
+
+#: How a result travels: through the coordinator, or straight from the worker.
+Delivery = Literal["relay", "direct"]
+
+# How often a query is asked for again because its worker was lost.
+_MAX_RETRIES = 2
+# How long an overloaded coordinator is asked again when the query has no timeout of its own.
+_MAX_WAIT_S = 300.0
+_DEFAULT_RETRY_AFTER_S = 1.0
+
+
+class Client:
+    """A coordinator's client.
+
+    Thread-safe: make one and share it. It connects when it is first used, and keeps connections.
+    A context manager: leaving it closes them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        delivery: Delivery = "relay",
+        timeout: float | None = None,
+        client_id: str | None = None,
+        flight_url: str | None = None,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            url: the coordinator's HTTP address, such as ``http://127.0.0.1:5000``.
+            delivery: ``"relay"`` takes results through the coordinator in one round trip (small
+                results), ``"direct"`` from the worker itself over Arrow Flight (large ones).
+            timeout: seconds that each query may take, waiting included; None: the server's own.
+            client_id: the identity that the server's fairness goes by; by default one for the
+                process.
+            flight_url: the coordinator's Flight address, such as ``grpc://127.0.0.1:5001``; by
+                default its HTTP port + 1.
+
+        Raises:
+            ValueError: an argument makes no sense.
+        """
+        _check_delivery(delivery)
+        _check_timeout(timeout)
+        identity = _process_identity() if client_id is None else client_id
+        if not re.fullmatch(r"[!-~]{1,128}", identity):
+            raise ValueError("client_id must be 1 to 128 printable ASCII characters, no spaces")
+        self._delivery: Delivery = delivery
+        self._timeout = timeout
+        self._client_id = identity
+        self._flight_url = flight_url
+        self._coordinator = Coordinator(url, identity)
+        self._direct: Any = None  # made when first used: Flight takes a while to import
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def read(
+        self, body: Mapping[str, Any], delivery: Delivery | None = None
+    ) -> pa.RecordBatchReader:
+        """Runs a query given as the body of ``POST /read``.
+
+        `body` has ``query`` and may have ``args`` (Python values, as for `query`), ``buckets``,
+        ``cache``, ``timeout_ms`` and ``priority``.
+
+        Returns:
+            A reader that streams. Reading raises `eider.Error` when the stream breaks. Dropping the
+            reader before its end cancels the query.
+
+        Raises:
+            eider.Error: the query failed before its result began.
+            TypeError, ValueError: an argument has no SQL value.
+        """
+        text, timeout = self._encode(body)
+        return self._open(text, timeout, _check_delivery(delivery or self._delivery))[0].reader()
+
+    def query(
+        self,
+        sql: str,
+        params: Params = None,
+        files: Sequence[str] | None = None,
+        timeout: float | None = None,
+        delivery: Delivery | None = None,
+    ) -> Result:
+        """Runs one SQL statement that reads.
+
+        Args:
+            sql: the statement; ``?``, ``$1`` or ``$name`` stand for parameters.
+            params: a list or tuple for positional and a dict for named parameters. None, bool, int
+                of any size, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID,
+                lists and dicts (structs) of these.
+            files: the URLs that it reads, where the SQL does not name them itself.
+            timeout: seconds that it may take; by default the client's.
+            delivery: by default the client's.
+
+        Returns:
+            The result, running: `Result.reader`, `Result.arrow`, `Result.df`, ...
+
+        Raises:
+            eider.Error: the query failed before its result began.
+            TypeError, ValueError: a parameter has no SQL value.
+        """
+        body: dict[str, Any] = {"query": sql}
+        if params is not None:
+            body["args"] = params
+        if files is not None:
+            body["buckets"] = [files] if isinstance(files, str) else list(files)
+        if timeout is not None:
+            body["timeout_ms"] = _to_ms(timeout)
+        text, seconds = self._encode(body)
+        how = _check_delivery(delivery or self._delivery)
+        stream, left = self._open(text, seconds, how)
+
+        def again() -> Stream | None:
+            nonlocal left
+            if left == 0:
+                return None
+            stream, left = self._open(text, seconds, how, left - 1)
+            return stream
+
+        return Result(self._coordinator, stream, again)
+
+    def write(self, body: Mapping[str, Any]) -> pa.Table:
+        """Runs a statement that writes, such as ``COPY ... TO 's3://...'``; waits for its end.
+
+        `body` is as for `read`. It is never sent twice: after `WorkerLost` or `ConnectionFailed` it
+        may have run or not.
+
+        Returns:
+            What the statement gives: for COPY the count of rows.
+
+        Raises:
+            eider.Error: it failed.
+            TypeError, ValueError: an argument has no SQL value.
+        """
+        text, timeout = self._encode(body)
+        stream = self._patiently(lambda: self._coordinator.relay("/write", text, timeout), timeout)
+        return pa.Table.from_batches(list(stream), stream.schema)
+
+    def clear_cache(self, worker_location: str | None = None) -> int:
+        """Clears the cache of the worker at `worker_location`, or of all workers.
+
+        Returns:
+            How many workers' caches were cleared.
+
+        Raises:
+            eider.NotFound: there is no such worker.
+            eider.Error: it failed.
+        """
+        body = {} if worker_location is None else {"worker_location": worker_location}
+        answer = self._coordinator.call("POST", "/clear_cache", body)
+        return int(answer.get("cleared", 0)) if isinstance(answer, dict) else 0
+
+    def close(self) -> None:
+        """Closes the connections; no query can be run after it. Idempotent."""
+        self._closed.set()
+        self._coordinator.close()
+        with self._lock:
+            direct, self._direct = self._direct, None
+        if direct is not None:
+            direct.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<eider.Client {self._coordinator.url} delivery={self._delivery}>"
+
+    def _encode(self, body: Mapping[str, Any]) -> tuple[bytes, float | None]:
+        """The request's JSON, and its timeout in seconds."""
+        fields = dict(body)
+        if "args" in fields:
+            fields["args"] = encode_params(fields["args"])
+        if self._timeout is not None and "timeout_ms" not in fields:
+            fields["timeout_ms"] = _to_ms(self._timeout)
+        timeout_ms = fields.get("timeout_ms")
+        timeout = timeout_ms / 1000 if type(timeout_ms) is int and timeout_ms > 0 else None
+        text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "surrogatepass"), timeout
+
+    def _open(
+        self, text: bytes, timeout: float | None, delivery: Delivery, left: int = _MAX_RETRIES
+    ) -> tuple[Stream, int]:
+        """Runs a query that reads. Gives its stream and how many retries are left.
+
+        A worker lost before the result began is retried here: nothing has been delivered.
+        """
+        while True:
+            try:
+                return self._patiently(lambda: self._send(text, timeout, delivery), timeout), left
+            except errors.WorkerLost:
+                if left == 0:
+                    raise
+                left -= 1
+
+    def _send(self, text: bytes, timeout: float | None, delivery: Delivery) -> Stream:
+        if delivery == "relay":
+            return self._coordinator.relay("/read", text, timeout)
+        stream: Stream = (self._direct or self._make_direct()).open(text, timeout)
+        return stream
+
+    def _patiently(self, send: Any, timeout: float | None) -> Stream:
+        """`send()`, again and again while the coordinator is overloaded, within the deadline."""
+        if self._closed.is_set():
+            raise ValueError("the client is closed")
+        start = time.monotonic()
+        while True:
+            try:
+                stream: Stream = send()
+                return stream
+            except errors.Overloaded as error:
+                after_ms = error.retry_after_ms
+                wait_s = _DEFAULT_RETRY_AFTER_S if after_ms is None else after_ms / 1000
+                # Spread out, so that those who were refused together do not return together.
+                wait_s *= 1 + random.random() / 4  # noqa: S311
+                limit_s = _MAX_WAIT_S if timeout is None else timeout
+                if time.monotonic() - start + wait_s > limit_s or self._closed.wait(wait_s):
+                    raise
+
+    def _make_direct(self) -> Any:
+        from ._direct import Direct
+
+        with self._lock:
+            if self._direct is None:
+                self._direct = Direct(self._coordinator, self._client_id, self._flight_address)
+            return self._direct
+
+    def _flight_address(self) -> str:
+        if self._flight_url is not None:
+            return self._flight_url
+        host = self._coordinator.host
+        host = f"[{host}]" if ":" in host else host
+        return f"grpc://{host}:{self._coordinator.port + 1}"
+
+
+def _process_identity() -> str:
+    host = re.sub(r"[^!-~]", "-", socket.gethostname())[:64] or "host"
+    return f"python-{host}-{os.getpid()}"
+
+
+def _check_delivery(delivery: Delivery) -> Delivery:
+    if delivery not in ("relay", "direct"):
+        raise ValueError(f"delivery must be 'relay' or 'direct', not {delivery!r}")
+    return delivery
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and not 0 < timeout < 1e9:
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+
+
+def _to_ms(timeout: float) -> int:
+    _check_timeout(timeout)
+    return max(1, round(timeout * 1000))

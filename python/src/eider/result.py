@@ -1,0 +1,216 @@
+"""What `Client.query` gives: a result in the form that its user wants, and what it cost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from . import errors
+from ._stream import Stream
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+    from ._coordinator import Coordinator
+
+# How long to wait for the worker's report of a query that has just ended.
+_REPORT_WAIT_MS = 1000
+
+
+@dataclass(frozen=True)
+class Info:
+    """Where a query ran, why there, and what it cost.
+
+    Times are in milliseconds. A field is None where it is not known: figures before the query has
+    ended, or after the coordinator has forgotten it (it keeps the last 1,000).
+    """
+
+    query_id: str | None = None
+    #: ``waiting``, ``running``, ``finished`` or ``failed``.
+    state: str | None = None
+    worker: str | None = None
+    location: str | None = None
+    #: Why that worker: ``home rank 0``, ``stolen from w2 after 31 ms``.
+    reason: str | None = None
+    attempt: int | None = None
+    queue_ms: float | None = None
+    run_ms: float | None = None
+    first_batch_ms: float | None = None
+    rows: int | None = None
+    bytes: int | None = None
+    batches: int | None = None
+    s3_opens: int | None = None
+    s3_reads: int | None = None
+    s3_bytes: int | None = None
+    #: The whole record as the coordinator gave it.
+    record: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+_CLAIM_FIELDS = ("state", "worker", "location", "reason", "attempt", "queue_ms")
+# Of the worker's report, which comes when the query has ended.
+_FIGURES = (
+    "run_ms",
+    "first_batch_ms",
+    "rows",
+    "bytes",
+    "batches",
+    "s3_opens",
+    "s3_reads",
+    "s3_bytes",
+)
+
+
+class Result:
+    """The result of one query, which runs already.
+
+    Take it once as a stream (`reader`) or any number of times as a whole (`arrow`, `df`, `pl`,
+    `fetchall`: the whole is kept). A whole result whose worker was lost is asked for again, at most
+    twice. Dropping the result, or `close`, cancels what is left of the query. Used by one thread at
+    a time.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        stream: Stream,
+        again: Callable[[], Stream | None],
+    ) -> None:
+        """`again` runs the query once more, or gives None when its retries are used up."""
+        self._coordinator = coordinator
+        self._stream = stream
+        self._again = again
+        self._table: pa.Table | None = None
+        self._taken = False
+        self._info: Info | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def query_id(self) -> str | None:
+        """The query's id at the coordinator."""
+        return self._stream.claim.query_id
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The result's columns."""
+        return self._stream.schema
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The result as a stream of record batches, to be read once.
+
+        Reading raises `eider.Error` when the stream breaks; what came before is not the whole. To
+        cancel the rest, drop the reader or `close` the result (pyarrow's ``reader.close()`` alone
+        does not reach the server).
+
+        Raises:
+            ValueError: the result has been taken as a reader already.
+        """
+        if self._table is not None:
+            return self._table.to_reader()
+        if self._taken:
+            raise ValueError("the result has been taken as a reader already")
+        self._taken = True
+        return self._stream.reader()
+
+    def arrow(self) -> pa.Table:
+        """The whole result as an Arrow table.
+
+        Raises:
+            eider.Error: the query failed, or its result broke.
+            ValueError: the result has been taken as a reader already.
+        """
+        with self._lock:
+            if self._table is None:
+                if self._taken:
+                    raise ValueError("the result has been taken as a reader already")
+                self._table = self._read_whole()
+            return self._table
+
+    def df(self) -> pandas.DataFrame:
+        """The whole result as a pandas DataFrame. Needs ``eider[pandas]``. Raises as `arrow`."""
+        frame: pandas.DataFrame = self.arrow().to_pandas()
+        return frame
+
+    def pl(self) -> polars.DataFrame:
+        """The whole result as a polars DataFrame. Needs ``eider[polars]``. Raises as `arrow`."""
+        try:
+            import polars
+        except ImportError as error:
+            raise ImportError("Result.pl() needs polars: pip install 'eider[polars]'") from error
+        frame = polars.from_arrow(self.arrow())
+        if not isinstance(frame, polars.DataFrame):
+            raise TypeError("the result is no table")
+        return frame
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The whole result as a list of rows. Raises as `arrow`."""
+        table = self.arrow()
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    @property
+    def info(self) -> Info:
+        """Where the query ran and what it cost; asked of the coordinator when it is first wanted.
+
+        Before the result has been read to its end the figures are not there yet.
+
+        Raises:
+            eider.ConnectionFailed: the coordinator cannot be reached.
+        """
+        if self._info is not None:
+            return self._info
+        claim = self._stream.claim
+        known: dict[str, Any] = {
+            "worker": claim.worker,
+            "reason": claim.reason,
+            "queue_ms": claim.queue_ms,
+        }
+        record: dict[str, Any] = {}
+        if claim.query_id is not None:
+            wait_ms = _REPORT_WAIT_MS if self._stream.ended else 0
+            try:
+                record = self._coordinator.record(claim.query_id, wait_ms)
+            except errors.NotFound:
+                record = {}
+        ended = record.get("state") in ("finished", "failed")
+        for name in _CLAIM_FIELDS + (_FIGURES if ended else ()):
+            if record.get(name) not in (None, ""):
+                known[name] = record[name]
+        info = Info(query_id=claim.query_id, record=record, **known)
+        if ended:
+            self._info = info
+        return info
+
+    def close(self) -> None:
+        """Cancels the query unless its result has been read to the end. Idempotent."""
+        self._stream.close()
+
+    def __enter__(self) -> Result:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        claim = self._stream.claim
+        return f"<eider.Result query={claim.query_id} worker={claim.worker} ({claim.reason})>"
+
+    def _read_whole(self) -> pa.Table:
+        while True:
+            try:
+                return pa.Table.from_batches(list(self._stream), self._stream.schema)
+            except errors.WorkerLost:
+                stream = self._again()
+                if stream is None:
+                    raise
+                self._stream = stream
+                self._info = None

@@ -1,0 +1,120 @@
+"""The forms of a result, and its info."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import pandas as pd
+import polars as pl
+import pytest
+
+import eider
+from eider import Client
+from stubs import (
+    QUERY_ID,
+    TABLE,
+    Answer,
+    HttpStub,
+    Request,
+    arrow_answer,
+    error_object,
+    json_answer,
+    record,
+)
+
+Serve = Callable[[Callable[[Request], Answer]], HttpStub]
+
+
+def answers(request: Request) -> Answer:
+    return arrow_answer() if request.path == "/read" else json_answer(record())
+
+
+def test_all_forms_of_one_result(serve: Serve) -> None:
+    server = serve(answers)
+    with Client(server.url) as client, client.query("q") as result:
+        assert result.schema == TABLE.schema
+        assert result.arrow().equals(TABLE)
+        assert isinstance(result.df(), pd.DataFrame)
+        assert isinstance(result.pl(), pl.DataFrame)
+        assert result.pl().height == result.df().shape[0] == 1000
+        assert result.fetchall()[999] == (999, "x")
+        assert result.reader().read_all().equals(TABLE)
+        assert server.paths() == ["POST /read"]
+
+
+def test_a_reader_is_taken_once(serve: Serve) -> None:
+    with Client(serve(answers).url) as client:
+        result = client.query("q")
+        assert result.reader().read_all().equals(TABLE)
+        with pytest.raises(ValueError, match="taken"):
+            result.reader()
+        with pytest.raises(ValueError, match="taken"):
+            result.arrow()
+
+
+def test_info_is_asked_for_once_and_late(serve: Serve) -> None:
+    server = serve(answers)
+    with Client(server.url) as client:
+        result = client.query("q")
+        result.arrow()
+        assert server.paths() == ["POST /read"]
+        info = result.info
+        assert (info.query_id, info.worker, info.reason) == (QUERY_ID, "w1", "home rank 0")
+        assert (info.state, info.queue_ms, info.run_ms) == ("finished", 3, 5.5)
+        assert (info.rows, info.s3_reads, info.s3_bytes) == (1000, 2, None)
+        assert info.record["location"] == info.location
+        assert result.info is info
+        assert server.paths()[1:] == [f"GET /v1/queries/{QUERY_ID}?wait_ms=1000"]
+
+
+def test_info_that_the_coordinator_forgot(serve: Serve) -> None:
+    def handler(request: Request) -> Answer:
+        if request.path == "/read":
+            return arrow_answer()
+        return json_answer(error_object("NOT_FOUND"), 404)
+
+    with Client(serve(handler).url) as client:
+        result = client.query("q")
+        result.arrow()
+        assert (result.info.worker, result.info.queue_ms, result.info.run_ms) == ("w1", 3, None)
+
+
+def test_the_body(serve: Serve) -> None:
+    server = serve(answers)
+    with Client(server.url, timeout=2.5) as client:
+        client.query("SELECT $a", {"a": b"\x00"}, files=["s3://b/k"], timeout=1).arrow()
+        client.query("SELECT 'é'").arrow()
+    assert [request.json for request in server.requests] == [
+        {
+            "query": "SELECT $a",
+            "args": {"a": {"type": "BLOB", "value": "\\x00"}},
+            "buckets": ["s3://b/k"],
+            "timeout_ms": 1000,
+        },
+        {"query": "SELECT 'é'", "timeout_ms": 2500},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("127.0.0.1:5000", {}),
+        ("grpc://127.0.0.1:5000", {}),
+        ("http://u:p@127.0.0.1:5000", {}),
+        ("http://127.0.0.1:5000", {"delivery": "pigeon"}),
+        ("http://127.0.0.1:5000", {"timeout": 0}),
+        ("http://127.0.0.1:5000", {"client_id": "a\r\nb"}),
+    ],
+)
+def test_bad_options(url: str, options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"must|takes"):
+        Client(url, **options)  # type: ignore[arg-type]
+
+
+def test_errors_cross_processes() -> None:
+    error = eider.WorkerLost("gone", query_id=QUERY_ID)
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is eider.WorkerLost
+    assert (copy.message, copy.retryable, copy.query_id) == ("gone", True, QUERY_ID)
+    assert str(copy) == f"WORKER_LOST: gone (query {QUERY_ID})"
