@@ -6,7 +6,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/error.h"
 #include "engine/inspect.h"
+#include "engine/paths.h"
 
 namespace eider::coordinator {
 namespace {
@@ -36,6 +38,12 @@ std::optional<std::string> KeyOf(std::vector<std::string> files) {
 arrow::Result<Plan> PlanQuery(const protocol::Query& query) {
   ARROW_ASSIGN_OR_RAISE(engine::Inspection seen,
                         engine::Inspect(query.sql, query.arguments, query.write));
+  for (const std::string& file : query.files) {
+    if (!engine::HasS3Parameters(file)) continue;
+    return base::MakeError(base::ErrorCode::kPermissionDenied,
+                           "`buckets` names \"" + file.substr(0, file.find('?')) +
+                               "\" with parameters: ?s3_... is not allowed in an S3 URL");
+  }
   Plan plan;
   plan.writes = seen.writes;
   // The client's own list says what the query reads also where the SQL computes it.

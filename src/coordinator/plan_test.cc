@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+
 namespace eider::coordinator {
 namespace {
 
@@ -39,6 +41,16 @@ TEST(PlanQuery, ComputedPathsHaveNoKeyUnlessTheClientNamesThem) {
   EXPECT_EQ(PlanQuery(query)->key, std::nullopt);
   query.files = {"s3://b/k"};
   EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
+}
+
+TEST(PlanQuery, RefusesS3ParametersInTheClientsListToo) {
+  protocol::Query query;
+  query.sql = "SELECT 42";
+  query.files = {"s3://b/k?s3_endpoint=evil:1"};
+  const auto plan = PlanQuery(query);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(base::ErrorOf(plan.status()).code, base::ErrorCode::kPermissionDenied);
+  EXPECT_EQ(plan.status().message().find("evil"), std::string::npos);
 }
 
 TEST(PlanQuery, KnowsWhatWrites) {
