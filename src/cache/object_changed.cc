@@ -1,0 +1,4 @@
+#include "cache/reader.h"
+
+namespace eider::cache {
+}  // namespace eider::cache
