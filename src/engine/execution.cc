@@ -164,7 +164,7 @@ protocol::Figures QueryExecution::figures() const {
           .run_us = run_us != 0 ? run_us : ElapsedUs(),
           .first_batch_us = first_batch_us_,
           .s3_opens = counters.opens,
-          .s3_reads = counters.reads,
+          .s3_requests = counters.reads,
           .s3_bytes = counters.bytes};
 }
 

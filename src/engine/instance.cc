@@ -49,6 +49,9 @@ class Instance final : public Engine {
     }
   }
 
+  void Invalidate(const std::vector<std::string>&) override {}
+  protocol::CacheFigures cache_figures() const override { return {}; }
+
   bool fatal() const override { return duckdb::ValidChecker::IsInvalidated(*database_->instance); }
 
   int64_t memory_used_bytes() const override {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/mutex.h"
@@ -125,6 +126,17 @@ class FakeEngine final : public engine::Engine {
     ++cleared;
     return arrow::Status::OK();
   }
+  void Invalidate(const std::vector<std::string>& urls) override {
+    base::MutexLock lock(mutex_);
+    invalidated_.insert(invalidated_.end(), urls.begin(), urls.end());
+  }
+  std::vector<std::string> invalidated() const {
+    base::MutexLock lock(mutex_);
+    return invalidated_;
+  }
+  protocol::CacheFigures cache_figures() const override {
+    return {.budget_bytes = 1'000, .used_bytes = 10, .hits = 3, .misses = 1};
+  }
   bool fatal() const override { return fatal_; }
   int64_t memory_used_bytes() const override { return 0; }
   int64_t cache_bytes() const override { return 0; }
@@ -136,6 +148,8 @@ class FakeEngine final : public engine::Engine {
  private:
   const std::shared_ptr<FakeGate> gate_;
   std::atomic<bool> fatal_ = false;
+  mutable base::Mutex mutex_;
+  std::vector<std::string> invalidated_ EIDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace eider::worker
