@@ -2,6 +2,7 @@
 // option (option_table.cc) and takes its default from here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace eider::config {
@@ -37,6 +38,17 @@ inline constexpr int64_t kMaxUpWorkers = 64;
 inline constexpr int64_t kDefaultMemoryPercent = 60;
 inline constexpr int64_t kMinMemoryBytes = 64 * kMiB;
 static_assert(kMinDefaultSlots <= kMaxSlots);
+
+// Reading S3 below DuckDB. A file that is read from front to back is fetched ahead of its reader, in
+// steps that double.
+inline constexpr int64_t kMinReadAheadBytes = 1 * kMiB;
+inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
+// A statement that writes more objects tells others their buckets instead.
+inline constexpr size_t kMaxWrittenUrls = 1'000;
+// Secrets that their provider can renew are asked anew this often, before what they hold expires.
+inline constexpr int64_t kSecretRenewalMs = 10 * kMinuteMs;
+inline constexpr int64_t kMinSecretRenewalMs = 1 * kSecondMs;
+static_assert(kMinReadAheadBytes <= kMaxReadAheadBytes);
 
 // Starting and stopping.
 inline constexpr int64_t kAnnounceIntervalMs = 1 * kSecondMs;
