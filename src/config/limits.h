@@ -50,6 +50,12 @@ inline constexpr int64_t kSecretRenewalMs = 10 * kMinuteMs;
 inline constexpr int64_t kMinSecretRenewalMs = 1 * kSecondMs;
 static_assert(kMinReadAheadBytes <= kMaxReadAheadBytes);
 
+// After a write: the other workers forget what they have cached of what it wrote.
+inline constexpr int kMaxInvalidatedUrls = 1'000;  // of one write; more are named by their folders
+inline constexpr int kInvalidateTries = 3;         // for each worker, while it is up
+inline constexpr int64_t kInvalidateWaitMs = 10 * kSecondMs;  // the write's answer waits so long
+inline constexpr int64_t kMaxOwedUrls = 10'000;  // for a worker that is away; then their folders
+
 // Starting and stopping.
 inline constexpr int64_t kAnnounceIntervalMs = 1 * kSecondMs;
 inline constexpr int64_t kAnnounceTimeoutMs = 2 * kSecondMs;

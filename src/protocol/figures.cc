@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "protocol/fields.h"
@@ -41,6 +42,7 @@ constexpr Names<CacheFigures, 9> kCacheFigures = {
      {"hits", &CacheFigures::hits},
      {"misses", &CacheFigures::misses}}};
 
+constexpr double kThousand = 1e3;
 constexpr double kBytesPerGb = 1e9;
 
 }  // namespace
@@ -77,9 +79,12 @@ arrow::Result<CacheFigures> DecodeCacheFigures(const Value& value) {
 
 int64_t CostNanoUsd(const Figures& figures, const S3Prices& prices) {
   const int64_t lists = std::min(figures.s3_list_requests, figures.s3_requests);
-  const double out = static_cast<double>(figures.s3_bytes) / kBytesPerGb;
-  return (figures.s3_requests - lists) * prices.per_request + lists * prices.per_list +
-         static_cast<int64_t>(out * static_cast<double>(prices.per_gb));
+  const auto times = [](int64_t count, int64_t price, double unit) {
+    return static_cast<double>(count) * static_cast<double>(price) / unit;
+  };
+  return std::llround(times(figures.s3_requests - lists, prices.per_1000_requests, kThousand) +
+                      times(lists, prices.per_1000_lists, kThousand) +
+                      times(figures.s3_bytes, prices.per_gb, kBytesPerGb));
 }
 
 }  // namespace eider::protocol

@@ -57,11 +57,11 @@ struct CacheFigures {
 Value EncodeCacheFigures(const CacheFigures& figures);
 arrow::Result<CacheFigures> DecodeCacheFigures(const Value& value);
 
-// What S3 charges, in billionths of a dollar.
+// What S3 charges, in billionths of a dollar (by default, of us-east-1 in 2025).
 struct S3Prices {
-  int64_t per_request = 400;  // a GET or HEAD: $0.0004 for 1,000
-  int64_t per_list = 5'000;   // a LIST: $0.005 for 1,000
-  int64_t per_gb = 0;         // for 10^9 bytes out of S3: nothing within a region
+  int64_t per_1000_requests = 400'000;  // GET and HEAD
+  int64_t per_1000_lists = 5'000'000;   // LIST
+  int64_t per_gb = 0;                   // 10^9 bytes out of S3: nothing within a region
   bool operator==(const S3Prices&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -53,8 +54,9 @@ class FakeExecution final : public engine::Execution {
  public:
   enum class Then { kEnd, kFail, kBlock };
 
-  FakeExecution(int batches, Then then, std::shared_ptr<FakeGate> gate)
-      : left_(batches), then_(then), gate_(std::move(gate)) {}
+  FakeExecution(int batches, Then then, std::shared_ptr<FakeGate> gate,
+                std::vector<std::string> written = {})
+      : left_(batches), then_(then), gate_(std::move(gate)), written_(std::move(written)) {}
 
   std::shared_ptr<arrow::Schema> schema() const override {
     return arrow::schema({arrow::field("n", arrow::int64())});
@@ -81,18 +83,23 @@ class FakeExecution final : public engine::Execution {
   protocol::Figures figures() const override {
     protocol::Figures figures;
     figures.rows = figures.batches = batches_;
+    figures.s3_requests = 2;
+    figures.cache_hits = 3;
+    figures.cache_misses = 1;
     return figures;
   }
+  std::vector<std::string> written() const override { return written_; }
 
  private:
   int left_;
   const Then then_;
   const std::shared_ptr<FakeGate> gate_;
+  const std::vector<std::string> written_;
   std::atomic<int64_t> batches_ = 0;
 };
 
-// Statements: "give N", "give N then fail", "give N then block", "bind and block", "invalid",
-// "fatal" (fails, and the engine with it).
+// Statements: "give N", "write URL" (gives one batch), "give N then fail", "give N then block",
+// "bind and block", "invalid", "fatal" (fails, and the engine with it).
 class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(std::shared_ptr<FakeGate> gate) : gate_(std::move(gate)) {}
@@ -110,6 +117,11 @@ class FakeEngine final : public engine::Engine {
     if (sql == "fatal") {
       fatal_ = true;
       return base::MakeError(base::ErrorCode::kInternal, "the instance is FATAL");
+    }
+    deadline = statement.deadline;
+    if (sql.starts_with("write ")) {
+      return std::make_unique<FakeExecution>(1, FakeExecution::Then::kEnd, gate_,
+                                             std::vector<std::string>{sql.substr(6)});
     }
     int batches = 0;
     if (!sql.starts_with("give ") ||
@@ -135,7 +147,7 @@ class FakeEngine final : public engine::Engine {
     return invalidated_;
   }
   protocol::CacheFigures cache_figures() const override {
-    return {.budget_bytes = 1'000, .used_bytes = 10, .hits = 3, .misses = 1};
+    return {.budget_bytes = 1'000, .used_bytes = 10};
   }
   bool fatal() const override { return fatal_; }
   int64_t memory_used_bytes() const override { return 0; }
@@ -144,6 +156,8 @@ class FakeEngine final : public engine::Engine {
   int64_t memory_limit_bytes() const override { return 1 << 30; }
 
   std::atomic<int> cleared = 0;
+  // Of the last statement.
+  std::atomic<std::chrono::steady_clock::time_point> deadline;
 
  private:
   const std::shared_ptr<FakeGate> gate_;
