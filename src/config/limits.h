@@ -43,8 +43,6 @@ static_assert(kMinDefaultSlots <= kMaxSlots);
 // steps that double.
 inline constexpr int64_t kMinReadAheadBytes = 1 * kMiB;
 inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
-// A statement that writes more objects tells others their buckets instead.
-inline constexpr size_t kMaxWrittenUrls = 1'000;
 // Secrets that their provider can renew are asked anew this often, before what they hold expires.
 inline constexpr int64_t kSecretRenewalMs = 10 * kMinuteMs;
 inline constexpr int64_t kMinSecretRenewalMs = 1 * kSecondMs;

@@ -7,7 +7,6 @@
 #include "duckdb/common/file_opener.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/prepared_statement_data.hpp"
-#include "config/limits.h"
 #include "engine/errors.h"
 
 namespace eider::engine {
@@ -32,13 +31,6 @@ cache::Mode ModeOf(protocol::CacheMode mode) {
       return cache::Mode::kRefresh;
   }
   return cache::Mode::kOff;
-}
-
-// "s3://bucket/a/b" is in "s3://bucket/".
-std::string BucketOf(const std::string& url) {
-  const size_t scheme = url.find("://");
-  const size_t slash = scheme == std::string::npos ? scheme : url.find('/', scheme + 3);
-  return slash == std::string::npos ? url : url.substr(0, slash + 1);
 }
 
 }  // namespace
@@ -83,18 +75,12 @@ protocol::Figures QueryState::figures() const {
 
 void QueryState::NoteWritten(const std::string& url) {
   base::MutexLock lock(mutex_);
-  if (std::ranges::find(written_, url) != written_.end()) return;
-  written_.push_back(url);
-  if (written_.size() <= config::kMaxWrittenUrls) return;
-  // Too many to tell one by one: their buckets are.
-  for (std::string& one : written_) one = BucketOf(one);
-  std::ranges::sort(written_);
-  written_.erase(std::unique(written_.begin(), written_.end()), written_.end());
+  written_.insert(url);
 }
 
 std::vector<std::string> QueryState::written() const {
   base::MutexLock lock(mutex_);
-  return written_;
+  return {written_.begin(), written_.end()};
 }
 
 void QueryState::Register(duckdb::ClientContext& context, duckdb::shared_ptr<QueryState> state) {

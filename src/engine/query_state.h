@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -57,7 +58,7 @@ class QueryState final : public duckdb::ClientContextState {
 
   // It wrote to `url`, or is about to.
   void NoteWritten(const std::string& url);
-  // URLs; where they are too many to list, prefixes that hold them, which end in '/'.
+  // URLs, or prefixes, which end in '/'; sorted.
   std::vector<std::string> written() const;
 
   // While it is false, statements may modify the instance: for what PIVOT prepares. REQUIRES: no
@@ -79,7 +80,7 @@ class QueryState final : public duckdb::ClientContextState {
   std::atomic<bool> object_changed_{false};
 
   mutable base::Mutex mutex_;
-  std::vector<std::string> written_ EIDER_GUARDED_BY(mutex_);
+  std::set<std::string> written_ EIDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace eider::engine
