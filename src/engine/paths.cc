@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <utility>
 
 #include "duckdb/common/exception.hpp"
 
@@ -62,6 +63,16 @@ bool IsFileName(std::string_view name) {
   }
   constexpr std::array kEndings = {".parquet", ".csv", ".tsv", ".json", ".jsonl", ".ndjson"};
   return std::ranges::any_of(kEndings, [&](const char* end) { return lower.ends_with(end); });
+}
+
+std::string CanonicalUrl(const std::string& url) {
+  using Spelling = std::pair<std::string_view, std::string_view>;
+  constexpr std::array<Spelling, 3> kOthers = {
+      {{"s3a://", "s3://"}, {"s3n://", "s3://"}, {"gcs://", "gs://"}}};
+  for (const auto& [other, canonical] : kOthers) {
+    if (url.starts_with(other)) return std::string(canonical) + url.substr(other.size());
+  }
+  return url;
 }
 
 bool HasS3Parameters(std::string_view url) {

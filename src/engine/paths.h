@@ -10,6 +10,9 @@ namespace eider::engine {
 // reads by itself.
 bool IsFileName(std::string_view name);
 
+// The one spelling of an object's URL: s3a:// and s3n:// are s3://, gcs:// is gs://.
+std::string CanonicalUrl(const std::string& url);
+
 // Whether a URL carries settings of httpfs (`s3://b/k?s3_endpoint=host`), in any spelling: these
 // would send the worker's requests, and credentials, to a host of the client's choice.
 bool HasS3Parameters(std::string_view url);
