@@ -7,6 +7,8 @@
 
 #include "cmd/address.h"
 #include "cmd/command.h"
+#include "cmd/event_log.h"
+#include "cmd/logging.h"
 #include "config/limits.h"
 #include "config/quantity.h"
 #include "protocol/message.h"
@@ -26,7 +28,11 @@ engine::S3Options EngineS3(const config::S3Options& s3) {
           .session_token = s3.session_token,
           .path_style = s3.path_style,
           .use_ssl = s3.use_ssl,
-          .ca_file = s3.ca_file};
+          .ca_file = s3.ca_file,
+          .profile = s3.profile,
+          .config_file = s3.config_file,
+          .credentials_file = s3.credentials_file,
+          .proxy = s3.proxy};
 }
 
 arrow::Result<std::string> ReadText(const std::string& path) {
@@ -47,6 +53,9 @@ arrow::Result<engine::EngineOptions> MakeEngineOptions(const config::WorkerOptio
   engine.extension_dir = options.extension_dir;
   engine.allowed_paths = options.allowed_paths;
   engine.cache = options.cache;
+  if (options.cache && options.cache_size_bytes > 0) engine.cache_dir = home.blocks_dir();
+  engine.cache_size_bytes = options.cache_size_bytes;
+  engine.revalidate_ms = options.revalidate_ms;
   engine.s3 = EngineS3(options.s3);
   ARROW_ASSIGN_OR_RAISE(engine.init_sql, ReadText(options.init_file));
   engine.init_name = options.init_file;
@@ -91,6 +100,12 @@ arrow::Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
   worker.slots = options.slots;
   worker.stall_timeout_ms = config::kStallTimeoutMs;
   worker.version = Version();
+  worker.prices = {.per_1000_requests = options.prices.per_1000_requests,
+                   .per_1000_lists = options.prices.per_1000_lists,
+                   .per_gb = options.prices.per_gb};
+  worker.on_task_end = [](const protocol::Finished& finished) {
+    LogEvent("task ended", TaskEndFields(finished));
+  };
   worker.probe = MakeProbe(options.s3);
   worker.on_drain = std::move(on_drain);
   ARROW_ASSIGN_OR_RAISE(

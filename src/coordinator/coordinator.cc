@@ -45,6 +45,16 @@ Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol:
       dispatcher_(options_.schedule, clock,
                   [this](const schedule::Stop& stop) { StopAttempt(stop); }),
       membership_(std::move(factory), key_, base::RandomHex(8), clock.WallMs(), clock, Events()),
+      notices_(
+          options_.notices, membership_, orders_,
+          [this](const WorkerInfo& worker, const std::vector<std::string>& urls) {
+            protocol::Command command;
+            command.kind = protocol::Command::Kind::kInvalidate;
+            command.reason = "written on another worker";
+            command.urls = urls;
+            return Send(std::move(command), worker);
+          },
+          options_.log),
       relays_(options_.max_relays),
       relay_context_{
           .dispatcher = dispatcher_,
@@ -54,6 +64,8 @@ Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol:
           .make_ticket = [this](
                              const protocol::Query& query, const schedule::Claim& claim,
                              const WorkerInfo& worker) { return MakeTicket(query, claim, worker); },
+          .written = [this](const std::string& query_id,
+                            const std::string& worker_id) { notices_.Wait(query_id, worker_id); },
           .ended = [this](const std::string& query_id) { NoteEnd(query_id); }} {}
 
 Coordinator::~Coordinator() { Stop(); }
@@ -80,36 +92,39 @@ void Coordinator::Stop() {
   // Past the scheduler, which has forgotten those whose worker has finished but whose client reads.
   const base::ErrorInfo stops{.code = ErrorCode::kCancelled, .message = "the coordinator stops"};
   for (const auto& query : running) query->OnReject(stops);
+  notices_.Stop();
   relays_.Stop();
   orders_.Stop();
   membership_.Stop();
 }
 
 MembershipEvents Coordinator::Events() {
-  return {.up =
-              [this](const protocol::Hello& hello) {
-                dispatcher_.Handle(schedule::WorkerUp{hello.worker_id, hello.slots, hello.running});
-                options_.log(false, "worker " + hello.worker_id +
-                                        " is up: " + std::to_string(hello.slots) + " slots, boot " +
-                                        hello.boot_id);
-              },
-          .down = [this](const std::string& worker_id) { OnWorkerDown(worker_id); },
-          .draining =
-              [this](const std::string& worker_id) {
-                options_.log(false, "worker " + worker_id + " drains");
-                dispatcher_.Handle(schedule::WorkerDraining{worker_id});
-              },
-          .started =
-              [this](const protocol::Started& started) {
-                dispatcher_.Handle(schedule::Started{started.attempt});
-              },
-          .finished = [this](const std::string&,
-                             const protocol::Finished& finished) { OnFinished(finished); }};
+  return {
+      .up =
+          [this](const protocol::Hello& hello) {
+            dispatcher_.Handle(schedule::WorkerUp{hello.worker_id, hello.slots, hello.running});
+            options_.log(false, "worker " + hello.worker_id + " is up: " +
+                                    std::to_string(hello.slots) + " slots, boot " + hello.boot_id);
+            notices_.OnWorkerUp(hello.worker_id);
+          },
+      .down = [this](const std::string& worker_id) { OnWorkerDown(worker_id); },
+      .draining =
+          [this](const std::string& worker_id) {
+            options_.log(false, "worker " + worker_id + " drains");
+            dispatcher_.Handle(schedule::WorkerDraining{worker_id});
+          },
+      .started =
+          [this](const protocol::Started& started) {
+            dispatcher_.Handle(schedule::Started{started.attempt});
+          },
+      .finished = [this](const std::string& worker_id,
+                         const protocol::Finished& finished) { OnFinished(worker_id, finished); }};
 }
 
 void Coordinator::OnWorkerDown(const std::string& worker_id) {
   options_.log(true, "worker " + worker_id + " is down");
   dispatcher_.Handle(schedule::WorkerDown{worker_id});
+  notices_.OnWorkerDown(worker_id);
   std::vector<std::shared_ptr<RelayedQuery>> relayed;
   {
     base::MutexLock lock(mutex_);
@@ -120,8 +135,9 @@ void Coordinator::OnWorkerDown(const std::string& worker_id) {
   // on with it, else the scheduler rejects it.
 }
 
-void Coordinator::OnFinished(const protocol::Finished& finished) {
+void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finished& finished) {
   const std::string id = QueryIdOf(finished.attempt);
+  notices_.Written(id, worker_id, finished.written);
   dispatcher_.Handle(schedule::Finished{finished.attempt});
   bool direct = false;
   history_.Update(id, [&](QueryRecord& record) {
@@ -146,7 +162,7 @@ void Coordinator::OnFinished(const protocol::Finished& finished) {
                  .retries = figures.retries,
                  .hedges = figures.hedges,
                  .cost_nanousd = figures.cost_nanousd});
-  if (!direct) return;
+  if (!direct) return LogEnd(id);
   history_.End(id, finished.error);
   NoteEnd(id);
 }

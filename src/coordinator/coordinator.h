@@ -13,11 +13,13 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "coordinator/cache_totals.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/executor.h"
 #include "coordinator/handover.h"
 #include "coordinator/history.h"
 #include "coordinator/membership.h"
+#include "coordinator/notices.h"
 #include "coordinator/plan.h"
 #include "coordinator/relay.h"
 #include "coordinator/service.h"
@@ -34,8 +36,11 @@ class Coordinator final : public Service {
     schedule::Options schedule;
     int64_t default_timeout_ms = 3'600'000;
     int max_relays = 1'024;  // results streamed through at one time
+    Notices::Options notices;
     // Where one line for each thing worth telling goes: (is it a warning, the line).
     std::function<void(bool, const std::string&)> log = [](bool, const std::string&) {};
+    // Called once for each query that has ended, with its figures where its worker has told them.
+    std::function<void(const QueryRecord&)> on_query_end;
   };
 
   static arrow::Result<std::unique_ptr<Coordinator>> Start(Options options,
@@ -84,7 +89,9 @@ class Coordinator final : public Service {
   void NoteEnd(const std::string& query_id) EIDER_EXCLUDES(mutex_);
   MembershipEvents Events();
   void OnWorkerDown(const std::string& worker_id) EIDER_EXCLUDES(mutex_);
-  void OnFinished(const protocol::Finished& finished) EIDER_EXCLUDES(mutex_);
+  void OnFinished(const std::string& worker_id, const protocol::Finished& finished)
+      EIDER_EXCLUDES(mutex_);
+  void LogEnd(const std::string& query_id);
   arrow::Status Send(protocol::Command command, const WorkerInfo& worker);
   void StopAttempt(const schedule::Stop& stop);
 
@@ -107,6 +114,8 @@ class Coordinator final : public Service {
   Executor orders_;
   Dispatcher dispatcher_;
   Membership membership_;
+  Notices notices_;
+  mutable CacheTotals cache_totals_;
   Executor relays_;
   RelayContext relay_context_;
 };

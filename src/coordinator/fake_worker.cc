@@ -53,7 +53,8 @@ class FakeStream final : public RemoteStream {
 
  private:
   void Finish() {
-    protocol::Finished finished{.attempt = attempt_, .error = std::nullopt, .figures = {}};
+    protocol::Finished finished{
+        .attempt = attempt_, .error = std::nullopt, .figures = {}, .written = script_.written};
     finished.figures.rows = sent_;
     if (!script_.after.ok()) finished.error = base::ErrorOf(script_.after);
     worker_.Tell(finished);
@@ -129,12 +130,34 @@ arrow::Result<std::unique_ptr<RemoteStream>> FakeWorker::Run(const std::string& 
 
 arrow::Status FakeWorker::Send(const std::string& command, int64_t) {
   ARROW_ASSIGN_OR_RAISE(protocol::Command opened, protocol::OpenCommand(command, key_));
-  {
-    base::MutexLock lock(mutex_);
-    commands_.push_back(std::move(opened));
-  }
+  base::MutexLock lock(mutex_);
+  commands_.push_back(std::move(opened));
   changed_.NotifyAll();
-  return arrow::Status::OK();
+  while (held_ && !dead_) changed_.Wait(mutex_);
+  if (refused_ == 0) return arrow::Status::OK();
+  --refused_;
+  return MakeError(ErrorCode::kOverloaded, "not now");
+}
+
+size_t FakeWorker::commands() const {
+  base::MutexLock lock(mutex_);
+  return commands_.size();
+}
+
+void FakeWorker::HoldCommands() {
+  base::MutexLock lock(mutex_);
+  held_ = true;
+}
+
+void FakeWorker::ReleaseCommands() {
+  base::MutexLock lock(mutex_);
+  held_ = false;
+  changed_.NotifyAll();
+}
+
+void FakeWorker::RefuseCommands(int count) {
+  base::MutexLock lock(mutex_);
+  refused_ = count;
 }
 
 void FakeWorker::SetScripts(std::vector<Script> scripts) {
@@ -146,6 +169,7 @@ void FakeWorker::Kill() {
   {
     base::MutexLock lock(mutex_);
     dead_ = true;
+    changed_.NotifyAll();
     if (channel_ != nullptr) channel_->Cancel();
     for (const auto& cancel : cancels_) {
       if (const auto alive = cancel.lock()) (*alive)();

@@ -22,11 +22,12 @@ namespace eider::coordinator {
 
 // What a fake worker does with the tickets it gets, one script each, in order; the last repeats.
 struct Script {
-  int batches = 1;      // of one row each, then the end
-  arrow::Status start;  // what Start answers
-  arrow::Status after;  // instead of the end, when not OK
-  bool hang = false;    // after the batches, block until cancelled
-  bool report = true;   // tell Started and Finished on the attach stream
+  int batches = 1;                        // of one row each, then the end
+  arrow::Status start;                    // what Start answers
+  arrow::Status after;                    // instead of the end, when not OK
+  bool hang = false;                      // after the batches, block until cancelled
+  bool report = true;                     // tell Started and Finished on the attach stream
+  std::vector<std::string> written = {};  // what Finished says
 };
 
 std::shared_ptr<arrow::RecordBatch> OneRow(int64_t value);
@@ -49,6 +50,13 @@ class FakeWorker final : public WorkerClient {
   std::vector<protocol::Ticket> tickets() const;
   // Blocks until the coordinator has sent a command.
   protocol::Command WaitForCommand();
+  // The commands that it got and nobody has waited for.
+  size_t commands() const;
+  // From now on Send blocks before it answers, until ReleaseCommands or Kill.
+  void HoldCommands();
+  void ReleaseCommands();
+  // The next `count` commands get an error.
+  void RefuseCommands(int count);
 
  private:
   friend class FakeStream;
@@ -63,6 +71,8 @@ class FakeWorker final : public WorkerClient {
   std::deque<Script> scripts_ EIDER_GUARDED_BY(mutex_);
   std::vector<protocol::Ticket> tickets_ EIDER_GUARDED_BY(mutex_);
   std::deque<protocol::Command> commands_ EIDER_GUARDED_BY(mutex_);
+  bool held_ EIDER_GUARDED_BY(mutex_) = false;
+  int refused_ EIDER_GUARDED_BY(mutex_) = 0;
   std::unique_ptr<protocol::Channel> channel_ EIDER_GUARDED_BY(mutex_);
   std::unique_ptr<protocol::Session> session_ EIDER_GUARDED_BY(mutex_);
   std::vector<std::weak_ptr<std::function<void()>>> cancels_ EIDER_GUARDED_BY(mutex_);

@@ -112,6 +112,7 @@ RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {
     status = Copy(*stream);
     // A client that has gone, or a sink that refuses more, leaves the worker in mid-stream.
     if (!status.ok()) stream->Cancel();
+    if (status.ok() && query_.write) context_.written(query_.id, claim.worker_id);
     return status.ok() ? Result{Outcome::kWhole, status} : Judge(claim, status);
   }
   if (IsOfAnotherBoot(*worker, status)) {

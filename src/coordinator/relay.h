@@ -24,6 +24,9 @@ struct RelayContext {
   // Makes the ticket for an attempt of the query, for the worker as it is now.
   std::function<std::string(const protocol::Query&, const schedule::Claim&, const WorkerInfo&)>
       make_ticket;
+  // The query that writes has its whole result from this worker: returns when the other workers
+  // know what it wrote.
+  std::function<void(const std::string& query_id, const std::string& worker_id)> written;
   // The query is over; called once, last.
   std::function<void(const std::string& query_id)> ended;
 };

@@ -36,10 +36,9 @@ std::string ToString(const protocol::AttemptId& id) {
 }
 
 std::string ToString(const Claim& claim) {
-  const bool use = claim.cache_mode == protocol::CacheMode::kUse;
-  return "claim " + ToString(claim.attempt) + " on " + claim.worker_id +
-         (use ? " use" : " passive") + " queued " + std::to_string(claim.queue_ms) + ": " +
-         claim.reason;
+  return "claim " + ToString(claim.attempt) + " on " + claim.worker_id + " " +
+         std::string(protocol::CacheModeName(claim.cache_mode)) + " queued " +
+         std::to_string(claim.queue_ms) + ": " + claim.reason;
 }
 
 std::string ToString(const Reject& reject) {
@@ -91,7 +90,9 @@ class Replay {
     for (std::string word; words >> word;) {
       const std::string name = word.substr(0, word.find('='));
       const int value = std::stoi(word.substr(word.find('=') + 1));
-      if (ints.contains(name)) {
+      if (name == "stolen_cache") {
+        options_.stolen_cache = value != 0;
+      } else if (ints.contains(name)) {
         *ints.at(name) = value;
       } else {
         *times.at(name) = value;

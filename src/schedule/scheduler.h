@@ -38,6 +38,7 @@ struct Options {
   int64_t claim_expiry_ms = 5'000;  // a claim that did not start by then gives its slot back
   int max_retries = 2;              // further attempts after a lost worker
   int poison_deaths = 2;            // workers that died under a task before it is POISONED
+  bool stolen_cache = true;         // a stolen task may read its thief's cache; else it is past it
 };
 
 struct Task {
