@@ -25,6 +25,10 @@ arrow::Status Translate(const Session& session, const duckdb::ErrorData& error) 
   return TranslateError(error, ContextOf(session));
 }
 
+arrow::Status CancelledError() {
+  return MakeError(ErrorCode::kCancelled, "the query was cancelled");
+}
+
 arrow::Status Prepare(const Session& session, AllowedStatement* allowed) {
   session.state->set_read_only(false);
   for (auto& preparation : allowed->preparations) {
@@ -44,12 +48,25 @@ arrow::Result<std::unique_ptr<QueryExecution>> QueryExecution::Start(Session ses
                         ParseAllowed(statement.sql, statement.arguments, statement.write));
   session.files = std::move(allowed.inspection.files);
   std::unique_ptr<QueryExecution> execution(new QueryExecution(std::move(session), started_at));
+  if (statement.on_interruptible) statement.on_interruptible(execution->Interrupter());
+  arrow::Status bound;
   try {
-    ARROW_RETURN_NOT_OK(execution->Bind(&allowed, statement.arguments));
+    bound = execution->Bind(&allowed, statement.arguments);
   } catch (const std::exception& exception) {
-    return TranslateException(exception, ContextOf(execution->session_));
+    bound = TranslateException(exception, ContextOf(execution->session_));
   }
+  // DuckDB clears its flag as each of its statements begins: ours is what counts.
+  if (*execution->cancelled_) return CancelledError();
+  ARROW_RETURN_NOT_OK(bound);
   return execution;
+}
+
+std::function<void()> QueryExecution::Interrupter() const {
+  return [cancelled = cancelled_,
+          context = duckdb::weak_ptr<duckdb::ClientContext>(session_.connection->context)] {
+    *cancelled = true;
+    if (const auto alive = context.lock()) alive->Interrupt();
+  };
 }
 
 arrow::Status QueryExecution::Bind(AllowedStatement* allowed,
@@ -59,6 +76,7 @@ arrow::Status QueryExecution::Bind(AllowedStatement* allowed,
   ARROW_ASSIGN_OR_RAISE(BoundArguments bound,
                         BindArguments(context, arguments, allowed->statement->named_param_map));
   if (!allowed->preparations.empty()) ARROW_RETURN_NOT_OK(Prepare(session_, allowed));
+  if (*cancelled_) return CancelledError();
   // With its arguments at once: a prepared statement would be bound twice.
   pending_ = context.PendingQuery(std::move(allowed->statement), bound,
                                   duckdb::QueryResultOutputType::ALLOW_STREAMING);
@@ -96,7 +114,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::Next() {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::NextOrThrow() {
   while (true) {
-    if (cancelled_) return MakeError(ErrorCode::kCancelled, "the query was cancelled");
+    if (*cancelled_) return CancelledError();
     if (!chunk_) {
       ARROW_ASSIGN_OR_RAISE(const bool more, Fetch());
       if (!more) break;
@@ -133,14 +151,14 @@ bool QueryExecution::IsOpen() {
 
 arrow::Status QueryExecution::Failed(arrow::Status status) {
   // Once cancelled, whatever DuckDB says of it is a consequence.
-  if (cancelled_) status = MakeError(ErrorCode::kCancelled, "the query was cancelled");
+  if (*cancelled_) status = CancelledError();
   failure_ = std::move(status);
   run_us_ = ElapsedUs();
   return failure_;
 }
 
 void QueryExecution::Cancel() {
-  cancelled_ = true;
+  *cancelled_ = true;
   session_.connection->context->Interrupt();
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ class QueryExecution final : public Execution {
   explicit QueryExecution(Session session, Clock::time_point started_at)
       : session_(std::move(session)), started_at_(started_at) {}
 
+  // Interrupts this statement from any thread, also when it is no more.
+  std::function<void()> Interrupter() const;
+
   // Makes pending_ and builder_. May throw what DuckDB throws.
   arrow::Status Bind(AllowedStatement* allowed, const protocol::Arguments& arguments);
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> NextOrThrow();
@@ -72,7 +76,8 @@ class QueryExecution final : public Execution {
   arrow::Status failure_;
 
   // Thread-safe by themselves.
-  std::atomic<bool> cancelled_{false};
+  // Shared with Interrupter()'s functions, which may outlive this.
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   std::atomic<int64_t> rows_{0};
   std::atomic<int64_t> bytes_{0};
   std::atomic<int64_t> batches_{0};
