@@ -18,7 +18,15 @@ using base::ErrorCode;
 using base::MakeError;
 
 ErrorContext ContextOf(const Session& session) {
-  return {.credentials = CredentialsOf(*session.database), .files = session.files};
+  ErrorContext context{
+      .credentials = CredentialsOf(*session.database), .files = session.files, .denied_tables = {}};
+  auto& config = duckdb::DBConfig::GetConfig(*session.database->instance);
+  for (const std::string& path : session.path_like_tables) {
+    if (!config.CanAccessFile(path, duckdb::FileType::FILE_TYPE_REGULAR)) {
+      context.denied_tables.push_back(path);
+    }
+  }
+  return context;
 }
 
 arrow::Status Translate(const Session& session, const duckdb::ErrorData& error) {
@@ -47,6 +55,7 @@ arrow::Result<std::unique_ptr<QueryExecution>> QueryExecution::Start(Session ses
   ARROW_ASSIGN_OR_RAISE(AllowedStatement allowed,
                         ParseAllowed(statement.sql, statement.arguments, statement.write));
   session.files = std::move(allowed.inspection.files);
+  session.path_like_tables = std::move(allowed.inspection.path_like_tables);
   std::unique_ptr<QueryExecution> execution(new QueryExecution(std::move(session), started_at));
   if (statement.on_interruptible) statement.on_interruptible(execution->Interrupter());
   arrow::Status bound;

@@ -289,6 +289,8 @@ def test_write_path_refuses_too(cluster: Cluster, sql: str, status: int, code: s
         (f"s3://{BUCKET}/no/such/object.parquet", 404, "NOT_FOUND"),
         (f"s3://{BUCKET}/no/such/*.parquet", 404, "NOT_FOUND"),
         ("s3://no-such-bucket/object.parquet", 404, "NOT_FOUND"),
+        ("s3://No_Bucket/object.parquet", 400, "INVALID_QUERY"),
+        ("s3://b/object.parquet", 400, "INVALID_QUERY"),
         ("s3://broken/not-parquet.parquet", 400, "INVALID_QUERY"),
         ("s3://broken/truncated.parquet", 400, "INVALID_QUERY"),
         ("s3://broken/cut-in-the-middle.parquet", 400, "INVALID_QUERY"),
