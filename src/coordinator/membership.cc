@@ -30,6 +30,7 @@ struct Membership::Link {
   bool draining = false;
   bool superseded = false;
   std::shared_ptr<Stream> stream;
+  std::thread thread;
 };
 
 Membership::Membership(WorkerClientFactory factory, protocol::ClusterKey key,
@@ -42,7 +43,7 @@ Membership::Membership(WorkerClientFactory factory, protocol::ClusterKey key,
       clock_(clock),
       events_(std::move(events)) {
   base::MutexLock lock(mutex_);
-  threads_.emplace_back([this] { WatchForSilence(); });
+  watcher_ = std::thread([this] { WatchForSilence(); });
 }
 
 Membership::~Membership() { Stop(); }
@@ -57,7 +58,7 @@ arrow::Status Membership::Add(const std::string& location, const std::string& an
   }
   auto link = std::make_shared<Link>(location, announced_id, clock_.MonotonicMs());
   links_[location] = link;
-  threads_.emplace_back([this, link] { Run(link); });
+  link->thread = std::thread([this, link] { Run(link); });
   return arrow::Status::OK();
 }
 
@@ -87,6 +88,7 @@ std::string Membership::Part(Link& link, const arrow::Status& why) {
   link.info.last_error = why.ok() ? "it ended the attach stream" : why.message();
   link.stream = nullptr;
   if (!was_up) return {};
+  up_.erase(link.info.hello.worker_id);
   link.away_since_ms = clock_.MonotonicMs();
   return link.info.hello.worker_id;
 }
@@ -164,6 +166,7 @@ arrow::Status Membership::Welcome(Link& link, const protocol::Hello& hello) {
     link.info.clock_offset_ms = hello.clock_ms - clock_.MonotonicMs();
     link.info.last_error.clear();
     link.info.up = true;
+    up_[hello.worker_id] = &link;
   }
   events_.up(hello);
   return arrow::Status::OK();
@@ -185,6 +188,7 @@ void Membership::Note(Link& link, const protocol::Heartbeat& beat) {
 
 void Membership::WatchForSilence() {
   while (Pause(kPingMs)) {
+    Reap();
     std::vector<std::shared_ptr<Stream>> silent;
     std::vector<std::pair<std::shared_ptr<Stream>, protocol::Session*>> alive;
     {
@@ -214,27 +218,39 @@ bool Membership::Pause(int64_t ms) {
 }
 
 bool Membership::IsUpElsewhere(const std::string& worker_id, const Link* here) const {
-  return std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
-    const Link& link = *entry.second;
-    return &link != here && link.info.up && link.info.hello.worker_id == worker_id;
-  });
+  const auto at = up_.find(worker_id);
+  return at != up_.end() && at->second != here;
 }
 
 bool Membership::ForgetIfAway(const std::shared_ptr<Link>& link) {
   base::MutexLock lock(mutex_);
-  if (link->announced_id.empty()) return false;
+  if (link->announced_id.empty() || stopped_) return false;
   const bool away = clock_.MonotonicMs() - link->away_since_ms >= kForgetMs;
   if (!away && !IsUpElsewhere(link->announced_id, link.get())) return false;
   links_.erase(link->location);
+  forgotten_.push_back(std::move(link->thread));
   return true;
 }
 
 std::optional<WorkerInfo> Membership::Find(const std::string& worker_id) const {
   base::MutexLock lock(mutex_);
-  for (const auto& [location, link] : links_) {
-    if (link->info.up && link->info.hello.worker_id == worker_id) return link->info;
+  const auto at = up_.find(worker_id);
+  if (at == up_.end()) return std::nullopt;
+  return at->second->info;
+}
+
+size_t Membership::threads() const {
+  base::MutexLock lock(mutex_);
+  return links_.size() + forgotten_.size() + (watcher_.joinable() ? 1 : 0);
+}
+
+void Membership::Reap() {
+  std::vector<std::thread> forgotten;
+  {
+    base::MutexLock lock(mutex_);
+    forgotten.swap(forgotten_);
   }
-  return std::nullopt;
+  for (std::thread& thread : forgotten) thread.join();
 }
 
 std::vector<WorkerInfo> Membership::All() const {
@@ -253,11 +269,13 @@ void Membership::Stop() {
     stopped_ = true;
     for (const auto& [location, link] : links_) {
       if (link->stream != nullptr) link->stream->channel->Cancel();
+      if (link->thread.joinable()) threads.push_back(std::move(link->thread));
     }
-    threads.swap(threads_);
+    if (watcher_.joinable()) threads.push_back(std::move(watcher_));
   }
   stop_changed_.NotifyAll();
   for (std::thread& thread : threads) thread.join();
+  Reap();
 }
 
 }  // namespace eider::coordinator
