@@ -71,8 +71,18 @@ class FakeStream final : public RemoteStream {
 
 arrow::Result<std::unique_ptr<protocol::Channel>> FakeWorker::Attach() {
   if (server_.joinable()) {
-    Kill();
-    return MakeError(ErrorCode::kWorkerLost, "it is dead");
+    bool may_return = false;
+    {
+      base::MutexLock lock(mutex_);
+      may_return = std::exchange(may_return_, false);
+    }
+    if (!may_return) {
+      Kill();
+      return MakeError(ErrorCode::kWorkerLost, "it is dead");
+    }
+    server_.join();
+    base::MutexLock lock(mutex_);
+    session_ = nullptr;
   }
   auto [ours, theirs] = protocol::PairedChannel::Make();
   {
@@ -93,10 +103,17 @@ void FakeWorker::Serve() {
   auto session = protocol::Session::Accept(*channel, key_, id_);
   if (!session.ok()) return;
   protocol::Session* const receiver = session->get();
+  protocol::Superseded seen;
   {
     base::MutexLock lock(mutex_);
+    ++attaches_.first;
+    attaches_.second = receiver->epoch();
     session_ = std::move(*session);
+    seen = seen_;
+    may_return_ = receiver->epoch() <= seen.epoch;
   }
+  changed_.NotifyAll();
+  if (receiver->epoch() <= seen.epoch) return Tell(seen);
   Tell(protocol::Hello{.worker_id = id_, .boot_id = "boot", .slots = slots_});
   Tell(protocol::Heartbeat{.ready = true});
   while (true) {
@@ -135,6 +152,22 @@ arrow::Status FakeWorker::Send(const std::string& command, int64_t) {
   }
   changed_.NotifyAll();
   return arrow::Status::OK();
+}
+
+void FakeWorker::SetEpoch(protocol::Superseded seen) {
+  base::MutexLock lock(mutex_);
+  seen_ = seen;
+}
+
+void FakeWorker::Detach() {
+  base::MutexLock lock(mutex_);
+  may_return_ = true;
+  if (channel_ != nullptr) channel_->Cancel();
+}
+
+std::pair<int, int64_t> FakeWorker::attaches() const {
+  base::MutexLock lock(mutex_);
+  return attaches_;
 }
 
 void FakeWorker::SetScripts(std::vector<Script> scripts) {

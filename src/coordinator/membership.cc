@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -19,14 +20,19 @@ struct Membership::Stream {
 
 // A worker's address, and what came of attaching to it. All but `location` is guarded by mutex_.
 struct Membership::Link {
-  Link(std::string where, std::string id, int64_t now_ms)
-      : location(std::move(where)), announced_id(std::move(id)), away_since_ms(now_ms) {
+  Link(std::string where, std::string id, int64_t its_epoch, int64_t now_ms)
+      : location(std::move(where)),
+        announced_id(std::move(id)),
+        epoch(its_epoch),
+        away_since_ms(now_ms) {
     info.location = location;
   }
   const std::string location;
   const std::string announced_id;  // empty: it was listed
   WorkerInfo info;
+  int64_t epoch;
   int64_t away_since_ms;
+  bool welcomed = false;  // it was up once
   bool draining = false;
   bool superseded = false;
   std::shared_ptr<Stream> stream;
@@ -56,7 +62,7 @@ arrow::Status Membership::Add(const std::string& location, const std::string& an
     return base::MakeError(base::ErrorCode::kResourceExhausted,
                            "there are " + std::to_string(kMaxWorkers) + " workers already");
   }
-  auto link = std::make_shared<Link>(location, announced_id, clock_.MonotonicMs());
+  auto link = std::make_shared<Link>(location, announced_id, epoch_, clock_.MonotonicMs());
   links_[location] = link;
   link->thread = std::thread([this, link] { Run(link); });
   return arrow::Status::OK();
@@ -97,6 +103,7 @@ arrow::Status Membership::AttachOnce(Link& link) {
   ARROW_ASSIGN_OR_RAISE(auto client, factory_(link.location));
   ARROW_ASSIGN_OR_RAISE(auto channel, client->Attach());
   const auto stream = std::make_shared<Stream>(std::move(channel));
+  int64_t epoch = 0;
   {
     base::MutexLock lock(mutex_);
     if (stopped_) return arrow::Status::Cancelled("the coordinator stops");
@@ -104,10 +111,11 @@ arrow::Status Membership::AttachOnce(Link& link) {
     link.info.client = std::move(client);
     link.info.last_event_ms = clock_.MonotonicMs();  // silence counts from here
     link.superseded = false;
+    epoch = link.epoch;
     link.draining = false;
   }
-  ARROW_ASSIGN_OR_RAISE(
-      auto connected, protocol::Session::Connect(*stream->channel, key_, coordinator_id_, epoch_));
+  ARROW_ASSIGN_OR_RAISE(auto connected,
+                        protocol::Session::Connect(*stream->channel, key_, coordinator_id_, epoch));
   protocol::Session& session = *connected;
   {
     base::MutexLock lock(mutex_);
@@ -135,7 +143,12 @@ arrow::Status Membership::Receive(Link& link, const std::string& peer_id,
   }
   if (const auto* superseded = std::get_if<protocol::Superseded>(&message)) {
     base::MutexLock lock(mutex_);
-    link.superseded = true;
+    // A live coordinator keeps it, and what we had once we do not take back.
+    const bool left_over = !link.welcomed && !superseded->attached;
+    link.superseded = !left_over;
+    if (left_over && superseded->epoch < std::numeric_limits<int64_t>::max()) {
+      link.epoch = std::max(link.epoch, superseded->epoch + 1);
+    }
     return base::MakeError(base::ErrorCode::kPermissionDenied,
                            "a coordinator of the newer epoch " + std::to_string(superseded->epoch) +
                                " has taken the worker over");
@@ -166,6 +179,7 @@ arrow::Status Membership::Welcome(Link& link, const protocol::Hello& hello) {
     link.info.clock_offset_ms = hello.clock_ms - clock_.MonotonicMs();
     link.info.last_error.clear();
     link.info.up = true;
+    link.welcomed = true;
     up_[hello.worker_id] = &link;
   }
   events_.up(hello);

@@ -55,6 +55,9 @@ class Membership {
   static constexpr size_t kMaxWorkers = 10'000;
   static_assert(kSilenceMs > 2 * kPingMs);
 
+  // `epoch` grows from one coordinator to the next: the wall clock's time at the start. As that may
+  // be set back, a worker that this coordinator never had, and nobody else has now, is attached to
+  // by the epoch after the one that it names.
   Membership(WorkerClientFactory factory, protocol::ClusterKey key, std::string coordinator_id,
              int64_t epoch, const base::Clock& clock, MembershipEvents events);
   ~Membership();

@@ -32,7 +32,7 @@ TEST(Message, RoundTrips) {
                        .cache_bytes = 4};
   EXPECT_EQ(RoundTrip(beat), beat);
   EXPECT_EQ(RoundTrip(Ping{}), Ping{});
-  EXPECT_EQ(RoundTrip(Superseded{7}), Superseded{7});
+  EXPECT_EQ(RoundTrip(Superseded{7, true}), (Superseded{7, true}));
 }
 
 TEST(Message, FinishedKeepsItsErrorAndFigures) {
