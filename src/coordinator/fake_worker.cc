@@ -34,7 +34,8 @@ class FakeStream final : public RemoteStream {
   std::shared_ptr<arrow::Schema> schema() const override { return OneRow(0)->schema(); }
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (sent_ < script_.batches) return OneRow(sent_++);
-    if (script_.hang) {
+    if (script_.vanish) Finish();
+    if (script_.hang || script_.vanish) {
       base::MutexLock lock(mutex_);
       while (!cancelled_) changed_.Wait(mutex_);
       return MakeError(ErrorCode::kWorkerLost, "the stream was cancelled");

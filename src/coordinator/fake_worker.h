@@ -27,6 +27,7 @@ struct Script {
   arrow::Status after;  // instead of the end, when not OK
   bool hang = false;    // after the batches, block until cancelled
   bool report = true;   // tell Started and Finished on the attach stream
+  bool vanish = false;  // tell that it has finished, but nothing more comes until cancelled
 };
 
 std::shared_ptr<arrow::RecordBatch> OneRow(int64_t value);

@@ -220,6 +220,7 @@ void Membership::WatchForSilence() {
     for (const auto& stream : silent) stream->channel->Cancel();
     // A failed ping needs no answer here: the stream's receiver hears of it too.
     for (const auto& [stream, session] : alive) (void)session->Send(protocol::Ping{});
+    events_.tick();
   }
 }
 

@@ -40,6 +40,7 @@ struct MembershipEvents {
   std::function<void(const std::string& worker_id)> draining;
   std::function<void(const protocol::Started&)> started;
   std::function<void(const std::string& worker_id, const protocol::Finished&)> finished;
+  std::function<void()> tick;  // each kPingMs, about nobody
 };
 
 // One thread for each address's attach stream, and one that pings them and watches for silence.

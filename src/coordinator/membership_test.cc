@@ -59,7 +59,8 @@ class MembershipTest : public testing::Test {
                        .down = [](const std::string&) {},
                        .draining = [](const std::string&) {},
                        .started = [](const protocol::Started&) {},
-                       .finished = [](const std::string&, const protocol::Finished&) {}}};
+                       .finished = [](const std::string&, const protocol::Finished&) {},
+                       .tick = [] {}}};
 };
 
 TEST_F(MembershipTest, AClockSetBackGoesPastTheEpochThatTheWorkerNames) {
