@@ -29,6 +29,15 @@ inline constexpr int64_t kStallTimeoutMs = 60 * kSecondMs;
 static_assert(kDefaultTimeoutMs <= kMaxTimeoutMs);
 static_assert(kStallTimeoutMs < kDefaultTimeoutMs, "a stalled client is found before its deadline");
 
+// Results streamed through the coordinator at one time, each by a thread.
+inline constexpr int kMaxRelays = 4'096;
+// What a worker said it has finished, and does not arrive meanwhile: its connection is dead.
+inline constexpr int64_t kFinishedGraceMs = 10 * kSecondMs;
+// Orders to workers (stop, ...) under way at one time, each by a thread.
+inline constexpr int kMaxOrders = 64;
+inline constexpr int kMaxOrdersPerWorker = 4;
+static_assert(kMaxOrdersPerWorker < kMaxOrders, "a frozen worker does not take all of them");
+
 // A worker's capacity. Slots wait for S3 more than they compute.
 inline constexpr int kMinDefaultSlots = 8;
 inline constexpr int kDefaultSlotsPerCore = 4;

@@ -12,7 +12,6 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-constexpr int kMaxOrders = 16;                // orders to workers under way at one time
 constexpr int64_t kCommandTimeoutMs = 5'000;  // for a worker's answer to an order
 constexpr std::string_view kScheme = "grpc://";
 
@@ -41,7 +40,7 @@ Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol:
       key_(std::move(key)),
       clock_(clock),
       history_(clock),
-      orders_(kMaxOrders),
+      orders_(config::kMaxOrders, config::kMaxOrdersPerWorker),
       dispatcher_(options_.schedule, clock,
                   [this](const schedule::Stop& stop) { StopAttempt(stop); }),
       membership_(std::move(factory), key_, base::RandomHex(8), clock.WallMs(), clock, Events()),
@@ -61,6 +60,8 @@ Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol:
           .membership = membership_,
           .history = history_,
           .executor = relays_,
+          .clock = clock_,
+          .finished_grace_ms = options_.finished_grace_ms,
           .make_ticket = [this](
                              const protocol::Query& query, const schedule::Claim& claim,
                              const WorkerInfo& worker) { return MakeTicket(query, claim, worker); },
@@ -118,7 +119,8 @@ MembershipEvents Coordinator::Events() {
             dispatcher_.Handle(schedule::Started{started.attempt});
           },
       .finished = [this](const std::string& worker_id,
-                         const protocol::Finished& finished) { OnFinished(worker_id, finished); }};
+                         const protocol::Finished& finished) { OnFinished(worker_id, finished); },
+      .tick = [this] { OnTick(); }};
 }
 
 void Coordinator::OnWorkerDown(const std::string& worker_id) {
@@ -148,6 +150,12 @@ void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finis
     record.reported = true;
     direct = record.direct && !record.ended;
   });
+  std::shared_ptr<RelayedQuery> relayed;
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto at = relayed_.find(id); at != relayed_.end()) relayed = at->second;
+  }
+  if (relayed != nullptr) relayed->OnWorkerFinished(finished.attempt);
   const protocol::Figures& figures = finished.figures;
   metrics_.TaskRan(figures.run_us);
   metrics_.Relayed(figures.rows, figures.bytes);
@@ -165,6 +173,15 @@ void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finis
   if (!direct) return LogEnd(id);
   history_.End(id, finished.error);
   NoteEnd(id);
+}
+
+void Coordinator::OnTick() {
+  std::vector<std::shared_ptr<RelayedQuery>> relayed;
+  {
+    base::MutexLock lock(mutex_);
+    for (const auto& [id, query] : relayed_) relayed.push_back(query);
+  }
+  for (const auto& query : relayed) query->Check();
 }
 
 arrow::Status Coordinator::Announce(std::string_view sealed) {
@@ -186,7 +203,7 @@ arrow::Status Coordinator::Send(protocol::Command command, const WorkerInfo& wor
 }
 
 void Coordinator::StopAttempt(const schedule::Stop& stop) {
-  orders_.Post([this, stop] {
+  orders_.Post(stop.worker_id, [this, stop] {
     const std::optional<WorkerInfo> worker = membership_.Find(stop.worker_id);
     if (!worker) return;
     protocol::Command command;

@@ -87,8 +87,8 @@ class CollectingSink final : public ResultSink {
 class CoordinatorTest : public testing::Test {
  protected:
   // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are up.
-  void Start(const std::vector<std::string>& names) {
-    Coordinator::Options options = options_;
+  void Start(const std::vector<std::string>& names) { Start(names, options_); }
+  void Start(const std::vector<std::string>& names, Coordinator::Options options) {
     for (const std::string& name : names) {
       workers_[name] = std::make_shared<FakeWorker>(name, key_);
       options.workers.push_back("grpc://" + name + ":1");
@@ -143,8 +143,8 @@ class CoordinatorTest : public testing::Test {
     submitted_ = coordinator_->Relay(std::move(query), sink);
     return sink;
   }
-  nlohmann::json Record(const std::string& query_id) {
-    return nlohmann::json::parse(coordinator_->QueryJson(query_id, 10'000).ValueOrDie());
+  nlohmann::json Record(const std::string& query_id, int64_t wait_ms = 10'000) {
+    return nlohmann::json::parse(coordinator_->QueryJson(query_id, wait_ms).ValueOrDie());
   }
 
   const protocol::ClusterKey key_ = protocol::ClusterKey::Generate();
@@ -225,6 +225,39 @@ TEST_F(CoordinatorTest, AWorkerKilledAfterRowsIsAnErrorNeverAShortResult) {
   EXPECT_EQ(base::ErrorOf(end).code, ErrorCode::kWorkerLost);
   EXPECT_TRUE(base::ErrorOf(end).retryable);
   EXPECT_EQ(Record(submitted_->query_id())["error"]["code"], "WORKER_LOST");
+}
+
+TEST_F(CoordinatorTest, AResultThatItsWorkerHasFinishedArrivesOrIsLost) {
+  for (const int batches : {0, 1}) {
+    Coordinator::Options options;
+    options.finished_grace_ms = 1;
+    coordinator_ = nullptr;
+    {
+      base::MutexLock lock(mutex_);
+      up_ = 0;
+    }
+    Start({"w1"}, options);
+    workers_["w1"]->SetScripts({{.batches = batches, .vanish = true}});
+    const base::ErrorInfo error = base::ErrorOf(Submit()->WaitForEnd());
+    EXPECT_EQ(error.code, ErrorCode::kWorkerLost);
+    EXPECT_TRUE(error.retryable);
+    EXPECT_THAT(error.message, HasSubstr("did not arrive"));
+  }
+}
+
+TEST_F(CoordinatorTest, MoreRelaysThanThreadsWaitInLine) {
+  Coordinator::Options options;
+  options.max_relays = 1;
+  options.schedule.claim_expiry_ms = 50;
+  Start({"w1"}, options);
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}, {}});
+  const auto first = Submit();
+  first->WaitForWrite();
+  const auto first_id = submitted_->query_id();
+  const auto second = Submit();  // there is a slot for it, but no thread
+  EXPECT_EQ(Record(submitted_->query_id(), 200)["state"], "waiting");
+  ASSERT_TRUE(coordinator_->CancelQuery(first_id).ok());
+  EXPECT_TRUE(second->WaitForEnd().ok());
 }
 
 TEST_F(CoordinatorTest, AFullWorkersRefusalGoesBackInLine) {

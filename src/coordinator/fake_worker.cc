@@ -34,7 +34,8 @@ class FakeStream final : public RemoteStream {
   std::shared_ptr<arrow::Schema> schema() const override { return OneRow(0)->schema(); }
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (sent_ < script_.batches) return OneRow(sent_++);
-    if (script_.hang) {
+    if (script_.vanish) Finish();
+    if (script_.hang || script_.vanish) {
       base::MutexLock lock(mutex_);
       while (!cancelled_) changed_.Wait(mutex_);
       return MakeError(ErrorCode::kWorkerLost, "the stream was cancelled");
@@ -72,8 +73,18 @@ class FakeStream final : public RemoteStream {
 
 arrow::Result<std::unique_ptr<protocol::Channel>> FakeWorker::Attach() {
   if (server_.joinable()) {
-    Kill();
-    return MakeError(ErrorCode::kWorkerLost, "it is dead");
+    bool may_return = false;
+    {
+      base::MutexLock lock(mutex_);
+      may_return = std::exchange(may_return_, false);
+    }
+    if (!may_return) {
+      Kill();
+      return MakeError(ErrorCode::kWorkerLost, "it is dead");
+    }
+    server_.join();
+    base::MutexLock lock(mutex_);
+    session_ = nullptr;
   }
   auto [ours, theirs] = protocol::PairedChannel::Make();
   {
@@ -94,10 +105,17 @@ void FakeWorker::Serve() {
   auto session = protocol::Session::Accept(*channel, key_, id_);
   if (!session.ok()) return;
   protocol::Session* const receiver = session->get();
+  protocol::Superseded seen;
   {
     base::MutexLock lock(mutex_);
+    ++attaches_.first;
+    attaches_.second = receiver->epoch();
     session_ = std::move(*session);
+    seen = seen_;
+    may_return_ = receiver->epoch() <= seen.epoch;
   }
+  changed_.NotifyAll();
+  if (receiver->epoch() <= seen.epoch) return Tell(seen);
   Tell(protocol::Hello{.worker_id = id_, .boot_id = "boot", .slots = slots_});
   Tell(protocol::Heartbeat{.ready = true});
   while (true) {
@@ -158,6 +176,22 @@ void FakeWorker::ReleaseCommands() {
 void FakeWorker::RefuseCommands(int count) {
   base::MutexLock lock(mutex_);
   refused_ = count;
+}
+
+void FakeWorker::SetEpoch(protocol::Superseded seen) {
+  base::MutexLock lock(mutex_);
+  seen_ = seen;
+}
+
+void FakeWorker::Detach() {
+  base::MutexLock lock(mutex_);
+  may_return_ = true;
+  if (channel_ != nullptr) channel_->Cancel();
+}
+
+std::pair<int, int64_t> FakeWorker::attaches() const {
+  base::MutexLock lock(mutex_);
+  return attaches_;
 }
 
 void FakeWorker::SetScripts(std::vector<Script> scripts) {

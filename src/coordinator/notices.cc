@@ -16,11 +16,11 @@ std::string BucketOf(const std::string& url) {
 
 }  // namespace
 
-Notices::Notices(Options options, const Membership& membership, Executor& executor, Tell tell,
+Notices::Notices(Options options, const Membership& membership, Orders& orders, Tell tell,
                  Log log)
     : options_(options),
       membership_(membership),
-      executor_(executor),
+      orders_(orders),
       tell_(std::move(tell)),
       log_(std::move(log)) {}
 
@@ -43,7 +43,7 @@ void Notices::Written(const std::string& query_id, const std::string& writer_id,
   }
   changed_.NotifyAll();
   for (const std::string& id : others) {
-    executor_.Post([this, query_id, id, urls] { TellOne(query_id, id, urls); });
+    orders_.Post(id, [this, query_id, id, urls] { TellOne(query_id, id, urls); });
   }
 }
 
@@ -136,7 +136,7 @@ void Notices::OnWorkerUp(const std::string& worker_id) {
     urls.assign(at->second.begin(), at->second.end());
     owed_.erase(at);
   }
-  executor_.Post([this, worker_id, urls] { TellOne("", worker_id, urls); });
+  orders_.Post(worker_id, [this, worker_id, urls] { TellOne("", worker_id, urls); });
 }
 
 void Notices::OnWorkerDown(const std::string& worker_id) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "coordinator/executor.h"
+#include "coordinator/orders.h"
 #include "coordinator/membership.h"
 
 namespace eider::coordinator {
@@ -32,7 +32,7 @@ class Notices {
   using Log = std::function<void(bool warning, const std::string& line)>;
 
   // All outlive this.
-  Notices(Options options, const Membership& membership, Executor& executor, Tell tell, Log log);
+  Notices(Options options, const Membership& membership, Orders& orders, Tell tell, Log log);
 
   // A query that writes was submitted: its Wait() waits for Written(). Forget() ends that.
   void Expect(const std::string& query_id) EIDER_EXCLUDES(mutex_);
@@ -72,7 +72,7 @@ class Notices {
 
   const Options options_;
   const Membership& membership_;
-  Executor& executor_;
+  Orders& orders_;
   const Tell tell_;
   const Log log_;
 

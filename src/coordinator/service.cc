@@ -1,6 +1,8 @@
 // One request's way through the coordinator: receive -> plan -> schedule -> claim -> relay.
 #include "coordinator/service.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -24,6 +26,14 @@ class Refusal final : public Submitted {
  private:
   const std::string query_id_;
 };
+
+// Of what it does, whoever sends it.
+std::string FingerprintOf(const protocol::Query& query) {
+  const std::string text =
+      query.sql + '\0' + protocol::EncodeJson(protocol::EncodeArguments(query.arguments));
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  return std::to_string(hash.high64) + "." + std::to_string(hash.low64);
+}
 
 std::string TaskId(const std::string& query_id) { return query_id + ".0"; }
 
@@ -129,7 +139,8 @@ schedule::Task Coordinator::TaskOf(const protocol::Query& query, const Plan& pla
           .client = query.client,
           .priority = query.priority,
           .write = plan.writes,
-          .deadline_ms = clock_.MonotonicMs() + query.timeout_ms};
+          .deadline_ms = clock_.MonotonicMs() + query.timeout_ms,
+          .fingerprint = FingerprintOf(query)};
 }
 
 std::string Coordinator::MakeTicket(const protocol::Query& query, const schedule::Claim& claim,

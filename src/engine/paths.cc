@@ -75,11 +75,32 @@ std::string CanonicalUrl(const std::string& url) {
   return url;
 }
 
+bool IsPathLike(std::string_view name) {
+  constexpr std::array kBeginnings = {"/", "./", "../", "~/", "file:"};
+  const std::string lower = Lower(name);
+  return std::ranges::any_of(kBeginnings,
+                             [&](const char* with) { return lower.starts_with(with); });
+}
+
 bool HasS3Parameters(std::string_view url) {
   const size_t question = url.find('?');
   if (question == std::string_view::npos) return false;
   const std::string once = Lower(PercentDecoded(url.substr(question + 1)));
   return NamesParameter(once) || NamesParameter(Lower(PercentDecoded(once)));
+}
+
+bool HasPossibleBucket(std::string_view url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return true;
+  const std::string_view rest = url.substr(scheme + 3);
+  const std::string_view bucket = rest.substr(0, rest.find('/'));
+  constexpr size_t kMin = 3;
+  constexpr size_t kMax = 63;
+  if (bucket.size() < kMin || bucket.size() > kMax) return false;
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return alphanumeric(bucket.front()) && alphanumeric(bucket.back()) &&
+         std::ranges::all_of(bucket,
+                             [&](char c) { return alphanumeric(c) || c == '.' || c == '-'; });
 }
 
 void RefuseS3Parameters(const std::string& url) {
