@@ -16,6 +16,7 @@ from support.cluster import Cluster, MakeCluster
 from support.data import BUCKET, DAYS
 from support.oracle import plain_duckdb
 from support.s3 import S3Server
+from support.s3_proxy import S3Proxy
 
 _clusters: list[Cluster] = []
 _log_sizes: dict[Path, int] = {}
@@ -42,6 +43,16 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def s3_proxy(s3: S3Server) -> Iterator[S3Proxy]:
+    """At the S3 server's door, for one test: to count requests and to spoil them."""
+    proxy = S3Proxy(s3.port)
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
 
 
 @pytest.fixture(scope="session")

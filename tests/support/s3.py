@@ -65,14 +65,14 @@ class S3Server:
 
     def _send(self, method: str, path: str, content: bytes = b"") -> None:
         path = urllib.parse.quote(path, safe="/-_.~")
-        headers = _sign(method, f"127.0.0.1:{self.port}", path, content)
+        headers = sign(method, f"127.0.0.1:{self.port}", path, content)
         answer = httpx.request(
             method, f"{self.endpoint}{path}", content=content, headers=headers, timeout=60
         )
         answer.raise_for_status()
 
 
-def _sign(method: str, host: str, path: str, content: bytes) -> dict[str, str]:
+def sign(method: str, host: str, path: str, content: bytes) -> dict[str, str]:
     """The headers of AWS Signature Version 4 for a request without a query string."""
     moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{REGION}/s3/aws4_request"
