@@ -60,6 +60,9 @@ class S3Server:
         self._send("PUT", f"/{bucket}/{key}", content)
         return f"s3://{bucket}/{key}"
 
+    def delete(self, bucket: str, key: str) -> None:
+        self._send("DELETE", f"/{bucket}/{key}")
+
     def stop(self) -> None:
         self.process.stop()
 
