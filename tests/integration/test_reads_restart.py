@@ -8,7 +8,6 @@ from support import objects, s3_faults
 from support.objects import MIB
 from support.rig import BUCKET, MakeRig
 from support.s3_record import gets
-from support.waiting import wait_until
 
 LARGE = objects.large_parquet()
 SQL = "SELECT sum(v), sum(id), count(a), count(b), count(c) FROM '{url}'"
@@ -59,8 +58,7 @@ def test_killed_in_the_middle_of_filling(make_rig: MakeRig) -> None:
             own.proxy.record() as seen,
         ):
             running = own.start(sql, timeout_s=60)
-            some = int(len(LARGE) * share)
-            wait_until("some of it is here", lambda some=some, s=seen: s.bytes > some, 60)
+            seen.wait_bytes(int(len(LARGE) * share), 60)
             own.kill_worker()
         own.restart_worker()
         # The coordinator has tried it again on the worker that came back, or says that it is lost.

@@ -38,6 +38,7 @@ class S3Server:
             clean_environment(ROOT_ACCESS_KEY=ACCESS_KEY, ROOT_SECRET_KEY=SECRET_KEY),
         )
         self.process.wait_listening(self.port)
+        self._session = httpx.Client(base_url=self.endpoint, timeout=60)
 
     @property
     def endpoint(self) -> str:
@@ -64,14 +65,13 @@ class S3Server:
         self._send("DELETE", f"/{bucket}/{key}")
 
     def stop(self) -> None:
+        self._session.close()
         self.process.stop()
 
     def _send(self, method: str, path: str, content: bytes = b"") -> None:
         path = urllib.parse.quote(path, safe="/-_.~")
         headers = sign(method, f"127.0.0.1:{self.port}", path, content)
-        answer = httpx.request(
-            method, f"{self.endpoint}{path}", content=content, headers=headers, timeout=60
-        )
+        answer = self._session.request(method, path, content=content, headers=headers)
         answer.raise_for_status()
 
 

@@ -48,8 +48,10 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """The method, but LIST for a GET of a bucket."""
-        return "LIST" if self.method == "GET" and not self.key else self.method
+        """The method, but LIST for a GET of a bucket, and ROOT for one of no bucket at all."""
+        if self.method != "GET" or self.key:
+            return self.method
+        return "LIST" if self.bucket else "ROOT"
 
     @property
     def range(self) -> str:
@@ -168,6 +170,10 @@ class Seen:
             return all(one.ended is not None for one in self.requests)
 
         wait_until("all requests to S3 have ended", ended, timeout_s)
+
+    def wait_bytes(self, count: int, timeout_s: float = 20) -> None:
+        """Until more than so many bytes of objects have been sent."""
+        wait_until(f"{count} bytes have been sent", lambda: self.bytes > count, timeout_s)
 
     def __str__(self) -> str:
         return "\n".join(str(one) for one in self.requests) or "no requests"
