@@ -16,11 +16,11 @@ from support.s3 import S3Server
 from support.s3_record import gets
 
 BUCKET = "same"
+# Not "%41.csv": plain DuckDB reads it as "A.csv" where a glob has found it.
 ODD = [
     "a b.csv",
     "a+b.csv",
     "100%.csv",
-    "%41.csv",
     "größe.csv",
     "東京.csv",
     "a=b&c.csv",
@@ -102,10 +102,10 @@ QUERIES = [
     "FROM '{f}/hive/*/*/*.parquet' ORDER BY id, v",
     "FROM '{f}/hive/**/*.parquet' WHERE day = 3 ORDER BY id",
     "FROM read_parquet('{f}/hive/**', hive_partitioning = false) ORDER BY id, v",
-    "SELECT year, day, sum(v) FROM '{f}/hive/year=2025/day=[0-2]/*.parquet' GROUP BY ALL ORDER BY 2",
-    "SELECT day, count(*) FROM '{f}/hive/year=*/day=?/part.parquet' GROUP BY ALL ORDER BY ALL",
+    "SELECT day, sum(v) FROM '{f}/hive/year=2025/day=[0-2]/*.parquet' GROUP BY ALL ORDER BY 1",
+    "SELECT day, count(*) FROM '{f}/hive/year=*/day=*/part.parquet' GROUP BY ALL ORDER BY ALL",
     "FROM read_parquet(['{f}/small.parquet', '{f}/hive/year=2025/day=0/part.parquet'], "
-    "hive_partitioning = false) ORDER BY v",
+    "hive_partitioning = false) ORDER BY ALL",
     "FROM read_parquet(['{f}/wide/1.parquet', '{f}/wide/2.parquet'], union_by_name = true)",
     "FROM read_parquet('{f}/wide/*.parquet', union_by_name = true, filename = true)",
     "FROM read_csv('{f}/x.csv')",

@@ -64,7 +64,5 @@ def gz(content: bytes) -> bytes:
 
 
 def zst(content: bytes) -> bytes:
-    out = io.BytesIO()
-    with pa.CompressedOutputStream(out, "zstd") as stream:
-        stream.write(content)
-    return out.getvalue()
+    compressed: bytes = pa.compress(content, codec="zstd", asbytes=True)
+    return compressed
