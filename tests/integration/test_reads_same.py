@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,6 +232,28 @@ def test_what_plain_duckdb_refuses_is_refused(
     assert failed.value.code in ("INVALID_QUERY", "NOT_FOUND"), failed.value
 
 
+def seal(plain: duckdb.DuckDBPyConnection, url: str, config: str) -> None:
+    plain.execute(
+        f"COPY (SELECT i AS id, hash(i) AS h FROM range(200000) t(i)) TO '{url}' "
+        f"(FORMAT parquet, ENCRYPTION_CONFIG {config})"
+    )
+
+
+def assert_sealed(own: Rig, plain: duckdb.DuckDBPyConnection, url: str, config: str) -> None:
+    """Again and again: DuckDB's own cache of footers breaks on the second read of such a file."""
+    relation = f"read_parquet('{url}', encryption_config = {config})"
+    for sql in (
+        f"SELECT count(*), sum(id), max(h) FROM {relation}",
+        f"FROM {relation} WHERE id = 150000",
+    ):
+        want = answer(plain, sql)
+        for _ in range(3):
+            assert_same(own.run(sql).table, want)
+    with pytest.raises(QueryFailed) as failed:
+        own.run(f"FROM '{url}'")
+    assert failed.value.code == "INVALID_QUERY"
+
+
 def test_encrypted_parquet(make_rig: MakeRig, tmp_path: Path) -> None:
     """The key comes in the --init file; the footer is encrypted too."""
     pragma = "PRAGMA add_parquet_key('key128', '0123456789112345')"
@@ -239,22 +262,18 @@ def test_encrypted_parquet(make_rig: MakeRig, tmp_path: Path) -> None:
     own = make_rig("--init", str(init))
     plain = own.httpfs()
     plain.execute(pragma)
-    url = f"s3://{BUCKET}-sealed/x.parquet"
-    own.s3.make_bucket(f"{BUCKET}-sealed")
-    plain.execute(
-        f"COPY (SELECT i AS id, hash(i) AS h FROM range(200000) t(i)) TO '{url}' "
-        "(FORMAT parquet, ENCRYPTION_CONFIG {footer_key: 'key128'})"
-    )
-    relation = f"read_parquet('{url}', encryption_config = {{footer_key: 'key128'}})"
-    for sql in (
-        f"SELECT count(*), sum(id), max(h) FROM {relation}",
-        f"FROM {relation} WHERE id = 150000",
-    ):
-        want = answer(plain, sql)
-        for _ in range(2):
-            assert_same(own.run(sql).table, want)
-    with pytest.raises(QueryFailed):
-        own.run(f"FROM '{url}'")
+    url = own.fresh("sealed.parquet", b"")
+    seal(plain, url, "{footer_key: 'key128'}")
+    assert_sealed(own, plain, url, "{footer_key: 'key128'}")
+
+
+def test_encrypted_parquet_with_the_key_in_the_query(same: Rig) -> None:
+    plain = same.httpfs()
+    url = same.fresh("sealed.parquet", b"")
+    key = base64.b64encode(b"0123456789112345").decode()
+    config = f"{{footer_key_value: '{key}'}}"
+    seal(plain, url, config)
+    assert_sealed(same, plain, url, config)
 
 
 def test_hugely_parallel_readers_give_the_same(same: Rig) -> None:

@@ -51,8 +51,8 @@ class Outcome:
 
     @property
     def figures(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.record()["figures"]
-        return found
+        """The query's record, which has what it cost when it has ended."""
+        return self.record()
 
 
 class Rig:

@@ -163,6 +163,16 @@ class Seen:
         """The most requests that were under way at one time."""
         return most_parallel(self.requests)
 
+    def drop_twins(self, hedges: int) -> None:
+        """Forgets so many second requests for what was under way already: the query's hedges.
+
+        On a busy machine any answer may be late enough for one.
+        """
+        for one in self.requests:
+            if hedges > 0 and any(_twins(first, one) for first in self.requests):
+                self._requests.remove(one)
+                hedges -= 1
+
     def wait_ended(self, timeout_s: float = 20) -> None:
         """Until each request has its end."""
 
@@ -177,6 +187,12 @@ class Seen:
 
     def __str__(self) -> str:
         return "\n".join(str(one) for one in self.requests) or "no requests"
+
+
+def _twins(first: Request, second: Request) -> bool:
+    same = (first.kind, first.target, first.range) == (second.kind, second.target, second.range)
+    begun = first is not second and first.started <= second.started
+    return same and begun and (first.ended is None or second.started < first.ended)
 
 
 def most_parallel(requests: list[Request]) -> int:
