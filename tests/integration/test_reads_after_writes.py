@@ -101,9 +101,8 @@ def test_a_write_that_fails(pair: Rig) -> None:
     try:
         want = pair.plain_rows(sql)
     except duckdb.Error:
-        with pytest.raises(QueryFailed) as failed:
+        with pytest.raises(QueryFailed):
             pair.run(sql)
-        assert failed.value.code == "NOT_FOUND"
     else:
         assert pair.run(sql).rows == want
 

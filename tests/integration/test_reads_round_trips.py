@@ -27,7 +27,7 @@ def cold(rig: Rig, sql: str, cache: str | None = None) -> Seen:
     with rig.proxy.record() as seen:
         got = rig.run(sql, cache=cache)
     assert sorted(got.rows) == want
-    seen.drop_twins(got.figures["hedges"])
+    seen.drop_twins(got.hedges)
     return seen
 
 
@@ -214,7 +214,7 @@ def test_never_more_requests_than_httpfs(rig: Rig, name: str, cache: str) -> Non
         plain.execute(sql).fetchall()
     with rig.proxy.record() as ours:
         outcome = rig.run(sql, cache=cache)
-    ours.drop_twins(outcome.figures["hedges"])
+    ours.drop_twins(outcome.hedges)
     assert theirs.count() > 0
     assert ours.count() <= theirs.count(), f"Eider:\n{ours}\nhttpfs:\n{theirs}"
     for key in {r.key for r in ours.requests if r.kind == "GET"}:
@@ -247,7 +247,7 @@ def test_selective_scan_fetches_little_more_than_is_asked(
     with rig.proxy.record() as seen:
         outcome = rig.run(sql, cache=cache)
     assert outcome.rows == want
-    seen.drop_twins(outcome.figures["hedges"])
+    seen.drop_twins(outcome.hedges)
     opening = sum(r.sent for r in seen.requests if r.suffix)
     fetched = seen.bytes - opening
     asked = outcome.figures["asked_bytes"]

@@ -54,6 +54,10 @@ class Outcome:
         """The query's record, which has what it cost when it has ended."""
         return self.record()
 
+    @property
+    def hedges(self) -> int:
+        return int(self.figures.get("hedges", 0))
+
 
 class Rig:
     """One proxy and one cluster behind it; `stop` ends both."""
