@@ -146,7 +146,8 @@ def test_small_file_of_another_format(rig: Rig, name: str, content: bytes, funct
     sql = f"SELECT {columns} FROM {function}('{url}')"
     seen = cold(rig, sql)
     assert [r.kind for r in seen.requests] == ["GET"], str(seen)
-    assert not seen.requests[0].suffix, "what is read from its front is opened at its front"
+    if function != "read_blob":  # nothing in its name tells how it will be read
+        assert not seen.requests[0].suffix, "what is read from its front is opened at its front"
     assert seen.bytes == len(content)
     assert_warm(rig, sql)
 
