@@ -14,10 +14,10 @@ As a module:
         child = worker.popen(["versitygw", ...])
         worker.set(up=False)               # cuts what it sends
 
-The links are TUN devices whose packets bench/link/link.cc carries: the kernel's TCP sees handshakes,
-slow start and loss. All is torn down when the block is left, Ctrl-C and SIGTERM included; what a
-killed run leaves behind, the next one removes. Where namespaces are not permitted, `unavailable()`
-says why.
+The links are TUN devices whose packets bench/link/link.cc carries: the kernel's TCP sees
+handshakes, slow start and loss. All is torn down when the block is left, Ctrl-C and SIGTERM
+included; what a killed run leaves behind, the next one removes. Where namespaces are not permitted,
+`unavailable()` says why.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -134,7 +134,7 @@ class Namespace:
         """The same command inside. It becomes the program: its process id is the program's."""
         return ["ip", "netns", "exec", self.netns, *words]
 
-    def popen(self, words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    def popen(self, words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
         """A child inside, ended with the network at the latest."""
         options.setdefault("start_new_session", True)
         child: subprocess.Popen[Any] = subprocess.Popen(self.command(words), **options)
@@ -305,7 +305,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
 # --- The network measured by TCP.
 
 
-def _served(server: Namespace, serve: Any) -> tuple[socket.socket, threading.Thread]:
+def _served(
+    server: Namespace, serve: Callable[[socket.socket], None]
+) -> tuple[socket.socket, threading.Thread]:
     with server.inside():
         listener = socket.create_server((server.address, 0))
 

@@ -28,15 +28,18 @@ from typing import Any
 import s3_data
 from network import Namespace, Network, NetworkError, rate_bytes_s, round_trip_ms, unavailable
 from reader_process import Reader, Run, engine, plain
-from s3_data import BLOCKS, LINEITEM, LOCAL_LINEITEM, Endpoint
+from s3_data import BLOCKS, LINEITEM, LOCAL_LINEITEM, TINY_BLOCKS, Endpoint
 
 RATE_BYTES_S = 60e6
 DELAY_MS = 15
 CLIENT_THREADS = 8
 READS_A_FILE = 3
-SMALL = [f"SELECT * FROM read_parquet('{url}')" for url in BLOCKS]
 CACHE_READ = s3_data.ROOT / "build/release/bench/cache_read"
 CACHE_READ_LIMIT_US = 5.0
+
+
+def every_row(urls: list[str]) -> list[str]:
+    return [f"SELECT * FROM read_parquet('{url}')" for url in urls]
 
 
 def few_columns(file: str | Path) -> str:
@@ -132,20 +135,26 @@ def row(
 
 
 def small_files(setting: Setting, trials: int) -> Iterator[Row]:
-    def scenario(reader: Reader) -> dict[str, Run]:
-        return {"cold": reader.run(SMALL), "warm": reader.run(SMALL)}
+    for size, urls in (("53 KB", BLOCKS), ("12 KB", TINY_BLOCKS)):
+        statements = every_row(urls)
 
-    ours, theirs = compare(setting, trials, scenario)
-    yield row(setting, "30 small files, 1 thread, cold", 2.5, ours["cold"], theirs["cold"])
-    yield row(setting, "30 small files, 1 thread, warm", 20, ours["warm"], theirs["warm"])
+        def scenario(reader: Reader, statements: list[str] = statements) -> dict[str, Run]:
+            return {"cold": reader.run(statements), "warm": reader.run(statements)}
+
+        ours, theirs = compare(setting, trials, scenario)
+        name = f"30 files of {size}, 1 thread"
+        yield row(setting, f"{name}, cold", 2.5, ours["cold"], theirs["cold"])
+        yield row(setting, f"{name}, warm", 20, ours["warm"], theirs["warm"])
 
 
 def many_threads(setting: Setting, trials: int) -> Iterator[Row]:
+    statements = every_row(BLOCKS) * READS_A_FILE
+
     def scenario(reader: Reader) -> dict[str, Run]:
-        return {"all": reader.run(SMALL * READS_A_FILE, CLIENT_THREADS)}
+        return {"all": reader.run(statements, CLIENT_THREADS)}
 
     ours, theirs = compare(setting, trials, scenario)
-    name = f"30 small files x {READS_A_FILE}, {CLIENT_THREADS} threads (workload 1)"
+    name = f"30 files x {READS_A_FILE}, {CLIENT_THREADS} threads (workload 1)"
     yield row(setting, name, None, ours["all"], theirs["all"])
 
 
@@ -328,7 +337,9 @@ def main() -> int:
         options.output.write_text(json.dumps(made, indent=1) + "\n")
     missed = [row.name.strip() for row in rows if row.met is False]
     judged = sum(row.met is not None for row in rows)
-    print(f"\n{judged - len(missed)} of {judged} targets met" + (f"; missed: {missed}" * bool(missed)))
+    print(
+        f"\n{judged - len(missed)} of {judged} targets met" + (f"; missed: {missed}" * bool(missed))
+    )
     return 1 if missed else 0
 
 
