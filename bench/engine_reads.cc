@@ -40,20 +40,10 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// The disk cache's options, as far as this engine has them.
-template <typename Options>
-void SetCache(Options& options, const std::string& name, const std::string& value) {
-  if constexpr (requires { options.cache_dir; }) {
-    if (name == "--cache-dir") options.cache_dir = value;
-    if (name == "--cache-size") options.cache_size_bytes = std::stoll(value);
-    if (name == "--revalidate-ms") options.revalidate_ms = std::stoll(value);
-  }
-}
-
 EngineOptions ParseOptions(int count, char** words) {
   EngineOptions options;
   options.extension_dir = EIDER_EXTENSION_DIR;
-  SetCache(options, "--cache-size", std::to_string(int64_t{16} << 30));
+  options.cache_size_bytes = int64_t{16} << 30;
   for (int i = 1; i + 1 < count; i += 2) {
     const std::string name = words[i];
     const std::string value = words[i + 1];
@@ -63,15 +53,21 @@ EngineOptions ParseOptions(int count, char** words) {
       options.cache = value != "off";
     } else if (name == "--allow-path") {
       options.allowed_paths.push_back(value);
-    } else if (name == "--cache-dir" || name == "--cache-size" || name == "--revalidate-ms") {
-      SetCache(options, name, value);
+    } else if (name == "--cache-dir") {
+      options.cache_dir = value;
+    } else if (name == "--cache-size") {
+      options.cache_size_bytes = std::stoll(value);
+    } else if (name == "--revalidate-ms") {
+      options.revalidate_ms = std::stoll(value);
     } else {
       throw std::runtime_error("no option " + name);
     }
   }
   std::string endpoint = Environment("AWS_ENDPOINT_URL");
   options.s3.use_ssl = !endpoint.starts_with("http://");
-  if (const size_t mark = endpoint.find("://"); mark != std::string::npos) endpoint.erase(0, mark + 3);
+  if (const size_t mark = endpoint.find("://"); mark != std::string::npos) {
+    endpoint.erase(0, mark + 3);
+  }
   options.s3.endpoint = endpoint;
   options.s3.path_style = !endpoint.empty();
   options.s3.region = Environment("AWS_REGION");

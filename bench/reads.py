@@ -34,6 +34,7 @@ RATE_BYTES_S = 60e6
 DELAY_MS = 15
 CLIENT_THREADS = 8
 READS_A_FILE = 3
+WARM_TURNS = 3  # of a trial: a warm scan is short, and so its noise is large
 CACHE_READ = s3_data.ROOT / "build/release/bench/cache_read"
 CACHE_READ_LIMIT_US = 5.0
 
@@ -177,13 +178,13 @@ def large_warm(setting: Setting, trials: int) -> Iterator[Row]:
         for what, scan in scans.items():
             cached, file = [scan(LINEITEM)], [scan(LOCAL_LINEITEM)]
             runs: Runs = {"ours": [], "local": [], "python": []}
-            for trial in range(trials + 1):
+            for turn_number in range(WARM_TURNS * trials + 1):
                 # Asks S3 whether the file is as it was, where the age of that is past.
                 ours.run([f"SELECT count(*) FROM read_parquet('{LINEITEM}')"])
                 turn = {"ours": ours.run(cached), "local": local.run(file)}
                 turn["python"] = python.run(file)
                 for name, run in turn.items():
-                    if trial > 0:  # the first one fills the caches, the kernel's too
+                    if turn_number > 0:  # the first one fills the caches, the kernel's too
                         runs[name].append(run)
             yield from _warm_rows(setting, what, runs)
 

@@ -31,9 +31,9 @@ _DAYS = range(1, data.DAYS + 1)
 # As the prototype's files are, about 53 KB; and of 12 KB, which httpfs reads with one GET.
 BLOCKS = [f"s3://{data.BUCKET}/{data.block_key(day)}" for day in _DAYS]
 TINY_BLOCKS = [f"s3://{data.BUCKET}/tiny/{day:02}.parquet" for day in _DAYS]
-_TINY_ROWS = 30
+_TINY_ROWS = 20
 _PORT_INSIDE = 7070
-_READY = FOLDER / "ready-2"  # the number goes up when what is made changes
+_READY = FOLDER / "ready-3"  # the number goes up when what is made changes
 
 
 @dataclass(frozen=True)

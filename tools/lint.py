@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "build" / "venv" / "bin"
-PYTHON_FOLDERS = ["python", "tests", "tools"]
+PYTHON_FOLDERS = ["bench", "python", "tests", "tools"]
 Outcome = tuple[int, str]
 
 
