@@ -2,6 +2,7 @@
 // option (option_table.cc) and takes its default from here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace eider::config {
@@ -38,10 +39,64 @@ inline constexpr int64_t kDefaultMemoryPercent = 60;
 inline constexpr int64_t kMinMemoryBytes = 64 * kMiB;
 static_assert(kMinDefaultSlots <= kMaxSlots);
 
+// Reading S3 below DuckDB. A file that is read from front to back is fetched ahead of its reader, in
+// steps that double.
+inline constexpr int64_t kMinReadAheadBytes = 1 * kMiB;
+inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
+// Secrets that their provider can renew are asked anew this often, before what they hold expires.
+inline constexpr int64_t kSecretRenewalMs = 10 * kMinuteMs;
+inline constexpr int64_t kMinSecretRenewalMs = 1 * kSecondMs;
+static_assert(kMinReadAheadBytes <= kMaxReadAheadBytes);
+
+// After a write: the other workers forget what they have cached of what it wrote.
+inline constexpr int kMaxInvalidatedUrls = 1'000;  // of one write; more are named by their folders
+inline constexpr int kInvalidateTries = 3;         // for each worker, while it is up
+inline constexpr int64_t kInvalidateWaitMs = 10 * kSecondMs;  // the write's answer waits so long
+inline constexpr int64_t kMaxOwedUrls = 10'000;  // for a worker that is away; then their folders
+
 // Starting and stopping.
 inline constexpr int64_t kAnnounceIntervalMs = 1 * kSecondMs;
 inline constexpr int64_t kAnnounceTimeoutMs = 2 * kSecondMs;
 inline constexpr int64_t kDefaultDrainTimeoutMs = 30 * kSecondMs;
+
+// Reading S3: connections and what is waited for.
+inline constexpr int kMaxS3Connections = 256;
+inline constexpr int kMaxS3HostConnections = 128;
+inline constexpr int64_t kS3ConnectTimeoutMs = 3 * kSecondMs;
+inline constexpr int64_t kS3FirstByteTimeoutMs = 10 * kSecondMs;
+inline constexpr int64_t kS3ListFirstByteTimeoutMs = 30 * kSecondMs;
+inline constexpr int64_t kS3StallMs = 5 * kSecondMs;  // a body slower than this over that long
+inline constexpr int64_t kS3MinBytesPerSecond = 1 * kKiB;
+inline constexpr int64_t kS3ConnectionAgeSeconds = 60;  // idle for longer: not used again
+inline constexpr int64_t kMaxS3HeaderBytes = 64 * kKiB;
+inline constexpr int64_t kMaxS3ErrorBytes = 64 * kKiB;
+inline constexpr int64_t kMaxS3ListBytes = 16 * kMiB;   // 1,000 keys of 1 KiB, percent-encoded
+inline constexpr int64_t kMaxS3WholeBytes = 64 * kMiB;  // of a server that knows no ranges
+inline constexpr int64_t kMaxS3KeysPerPage = 1'000;
+static_assert(kMaxS3HostConnections <= kMaxS3Connections);
+
+// Retries of S3: full jitter up to base * 2^n, and tokens that requests earn and retries spend.
+inline constexpr int kMaxS3Tries = 8;
+inline constexpr int64_t kRetryBaseMs = 50;
+inline constexpr int64_t kRetryCapMs = 5 * kSecondMs;
+inline constexpr int64_t kMaxRetryAfterMs = 30 * kSecondMs;
+inline constexpr double kRetriesPerRequest = 0.2;
+inline constexpr double kRetriesPerSecond = 10;
+inline constexpr double kRetryBurst = 100;
+static_assert(kRetryBaseMs <= kRetryCapMs);
+
+// Hedges: a GET whose first byte is late gets one twin.
+inline constexpr double kHedgesPerRequest = 0.05;
+inline constexpr double kHedgeBurst = 10;
+inline constexpr int64_t kHedgeFloorMs = 50;
+inline constexpr int kHedgeMedians = 3;  // never before that many medians
+inline constexpr int kHedgeWindow = 256;
+inline constexpr int kHedgeMinSamples = 20;
+static_assert(kHedgeMinSamples <= kHedgeWindow);
+
+// Shared configuration files of AWS.
+inline constexpr int64_t kSharedConfigCheckMs = 1 * kSecondMs;
+inline constexpr int64_t kMaxSharedConfigBytes = 1 * kMiB;
 
 // Ports.
 inline constexpr int kCoordinatorPort = 5000;

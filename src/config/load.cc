@@ -60,7 +60,22 @@ arrow::Result<int> FlightPort(const Settings& settings, int port) {
   return flight_port;
 }
 
-arrow::Result<S3Options> MakeS3(const Settings& settings) {
+// Of the file as it is named, else of the one in ~/.aws, which need not be there.
+std::string AwsFile(const Settings& settings, std::string_view option, const char* name,
+                    const Environment& environment) {
+  if (settings.Has(option)) return settings.Text(option);
+  const auto home = environment.find("HOME");
+  if (home == environment.end() || home->second.empty()) return "";
+  return home->second + "/.aws/" + name;
+}
+
+S3PriceOptions MakePrices(const Settings& settings) {
+  return {.per_1000_requests = settings.Number("price-request"),
+          .per_1000_lists = settings.Number("price-list"),
+          .per_gb = settings.Number("price-gb")};
+}
+
+arrow::Result<S3Options> MakeS3(const Settings& settings, const Environment& environment) {
   S3Options s3;
   std::string endpoint = settings.Text("s3-endpoint");
   if (const size_t end = endpoint.find("://"); end != std::string::npos) {
@@ -73,6 +88,10 @@ arrow::Result<S3Options> MakeS3(const Settings& settings) {
   s3.secret_key = settings.Text("s3-secret-key");
   s3.session_token = settings.Text("s3-session-token");
   s3.ca_file = settings.Text("s3-ca-file");
+  s3.profile = settings.Text("s3-profile");
+  s3.config_file = AwsFile(settings, "s3-config-file", "config", environment);
+  s3.credentials_file = AwsFile(settings, "s3-credentials-file", "credentials", environment);
+  s3.proxy = settings.Text("s3-proxy");
   const auto host = ParseHostPort(endpoint);
   const std::string style = settings.Text("s3-url-style");
   s3.path_style = style == "path" ||
@@ -96,6 +115,7 @@ arrow::Result<CoordinatorOptions> MakeCoordinator(const Settings& settings,
   options.max_waiting = static_cast<int>(settings.Number("max-waiting"));
   options.default_timeout_ms = settings.Number("timeout");
   options.max_json_result_bytes = settings.Number("max-json-result");
+  options.stolen_cache = settings.Flag("stolen-cache");
   options.drain_timeout_ms = settings.Number("drain-timeout");
   options.log = MakeLog(settings);
   return options;
@@ -105,7 +125,7 @@ arrow::Result<WorkerOptions> MakeWorker(const Settings& settings, const Environm
                                         const Machine& machine) {
   WorkerOptions options;
   ARROW_ASSIGN_OR_RAISE(options.listen, MakeListen(settings, environment, machine));
-  ARROW_ASSIGN_OR_RAISE(options.s3, MakeS3(settings));
+  ARROW_ASSIGN_OR_RAISE(options.s3, MakeS3(settings, environment));
   options.advertise = settings.Text("advertise");
   options.slots = settings.Has("slots")
                       ? static_cast<int>(settings.Number("slots"))
@@ -115,6 +135,9 @@ arrow::Result<WorkerOptions> MakeWorker(const Settings& settings, const Environm
   options.memory_limit_bytes = settings.Number("memory-limit");
   options.cache = settings.Flag("cache");
   options.cache_dir = settings.Text("cache-dir");
+  options.cache_size_bytes = settings.Number("cache-size");
+  options.revalidate_ms = settings.Number("revalidate");
+  options.prices = MakePrices(settings);
   options.allowed_paths = settings.List("allow-path");
   options.init_file = settings.Text("init");
   options.extension_dir = settings.Has("extension-dir")
@@ -184,6 +207,7 @@ arrow::Result<UpOptions> MakeUpOptions(const Told& told, const Environment& envi
   options.workers = static_cast<int>(told.settings.Number("workers"));
   options.worker.memory_limit_bytes =
       std::max(options.worker.memory_limit_bytes / options.workers, kMinMemoryBytes);
+  options.worker.cache_size_bytes /= options.workers;
   options.worker.listen.port = 0;
   if (const auto advertised = ParseHostPort(options.worker.advertise);
       advertised && advertised->port != 0) {

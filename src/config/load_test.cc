@@ -65,6 +65,61 @@ TEST(Load, Defaults) {
   EXPECT_EQ(coordinator.max_json_result_bytes, kDefaultMaxJsonResultBytes);
 }
 
+TEST(Load, TheCachesOptions) {
+  const WorkerOptions plain = Worker({}).ValueOrDie();
+  EXPECT_EQ(plain.cache_size_bytes, 10 * kGiB);
+  EXPECT_EQ(plain.revalidate_ms, 10'000);
+  const WorkerOptions worker =
+      Worker({"--cache-size", "1GiB", "--revalidate", "never", "--cache", "off"}).ValueOrDie();
+  EXPECT_EQ(worker.cache_size_bytes, kGiB);
+  EXPECT_EQ(worker.revalidate_ms, -1);
+  EXPECT_FALSE(worker.cache);
+  EXPECT_EQ(Worker({"--revalidate", "0"}).ValueOrDie().revalidate_ms, 0);
+  EXPECT_EQ(Worker({"--revalidate", "2m"}).ValueOrDie().revalidate_ms, 120'000);
+  EXPECT_TRUE(Coordinator({}).ValueOrDie().stolen_cache);
+  EXPECT_FALSE(Coordinator({"--stolen-cache", "off"}).ValueOrDie().stolen_cache);
+}
+
+TEST(Load, S3FilesAreAwssOwnUnlessNamed) {
+  const S3Options none = Worker({}).ValueOrDie().s3;
+  EXPECT_EQ(none.config_file, "");
+  EXPECT_EQ(none.proxy, "");
+  const S3Options home =
+      Worker({}, {{"HOME", "/h"}, {"HTTPS_PROXY", "http://p:1"}}).ValueOrDie().s3;
+  EXPECT_EQ(home.profile, "");
+  EXPECT_EQ(home.config_file, "/h/.aws/config");
+  EXPECT_EQ(home.credentials_file, "/h/.aws/credentials");
+  EXPECT_EQ(home.proxy, "");
+  const S3Options named = Worker({"--s3-proxy", "p:3128"}, {{"HOME", "/h"},
+                                                            {"AWS_PROFILE", "lake"},
+                                                            {"AWS_CONFIG_FILE", "/c"},
+                                                            {"AWS_SHARED_CREDENTIALS_FILE", "/k"}})
+                              .ValueOrDie()
+                              .s3;
+  EXPECT_EQ(named.profile, "lake");
+  EXPECT_EQ(named.config_file, "/c");
+  EXPECT_EQ(named.credentials_file, "/k");
+  EXPECT_EQ(named.proxy, "http://p:3128");
+}
+
+TEST(Load, Prices) {
+  const S3PriceOptions plain = Worker({}).ValueOrDie().prices;
+  EXPECT_EQ(plain.per_1000_requests, 400'000);
+  EXPECT_EQ(plain.per_1000_lists, 5'000'000);
+  EXPECT_EQ(plain.per_gb, 0);
+  const S3PriceOptions told =
+      Worker({"--price-request", "$0.001", "--price-gb", "0.09"}, {{"EIDER_PRICE_LIST", "0.01"}})
+          .ValueOrDie()
+          .prices;
+  EXPECT_EQ(told.per_1000_requests, 1'000'000);
+  EXPECT_EQ(told.per_1000_lists, 10'000'000);
+  EXPECT_EQ(told.per_gb, 90'000'000);
+  EXPECT_THAT(
+      WorkerError({"--price-gb", "much"}),
+      HasSubstr("--price-gb is 'much' (from --price-gb) but takes an amount of dollars such "
+                "as 0.0004"));
+}
+
 TEST(Load, FlagOverEnvironmentOverFileOverDefault) {
   const std::string file = WriteFile("slots = 3\n");
   EXPECT_EQ(Worker({"--config", file}).ValueOrDie().slots, 3);
@@ -111,6 +166,14 @@ TEST(Load, EveryOptionRefusesABadValueByName) {
                                                      {"--cache-dir", "/dev/null"},
                                                      {"--cache-size", "big"},
                                                      {"--revalidate", "often"},
+                                                     {"--revalidate", "-1s"},
+                                                     {"--price-request", "-1"},
+                                                     {"--price-list", "cheap"},
+                                                     {"--price-gb", "1 EUR"},
+                                                     {"--s3-profile", ""},
+                                                     {"--s3-config-file", ""},
+                                                     {"--s3-credentials-file", ""},
+                                                     {"--s3-proxy", "socks://x"},
                                                      {"--s3-endpoint", "s3://x"},
                                                      {"--s3-url-style", "odd"},
                                                      {"--s3-ca-file", "/no/x"},

@@ -109,6 +109,8 @@ std::string Expectation(const OptionSpec& spec) {
       return "a time such as 500ms, 30s or 1h" + Range(spec, Duration);
     case Kind::kAge:
       return "a time such as 10s, or never";
+    case Kind::kDollars:
+      return "an amount of dollars such as 0.0004, up to 1000000";
     case Kind::kSwitch:
     case Kind::kOnOff:
       return "on or off";

@@ -221,7 +221,7 @@ void AddCache(std::vector<OptionSpec>& table) {
                    .value_name = "on|off",
                    .default_value = "on",
                    .default_help = "",
-                   .help = "keep what was read from S3"});
+                   .help = "keep what was read from S3; off: nothing past a query's end"});
   table.push_back({.name = "cache-dir",
                    .kind = Kind::kDirectory,
                    .commands = kRunners,
@@ -229,7 +229,7 @@ void AddCache(std::vector<OptionSpec>& table) {
                    .value_name = "DIR",
                    .default_value = "",
                    .default_help = "cache-<port> in the state directory",
-                   .help = "the worker's own folder: its name, spilled data"});
+                   .help = "the worker's own folder: its name, cached blocks, spilled data"});
   table.push_back({.name = "cache-size",
                    .kind = Kind::kBytes,
                    .commands = kRunners,
@@ -237,7 +237,8 @@ void AddCache(std::vector<OptionSpec>& table) {
                    .value_name = "SIZE",
                    .default_value = "10GiB",
                    .default_help = "",
-                   .help = "bytes kept on disk (no effect yet)",
+                   .help = "most that the cache keeps on disk, 0 for nothing; the workers of "
+                           "'eider up' share it",
                    .min = 0});
   table.push_back({.name = "revalidate",
                    .kind = Kind::kAge,
@@ -246,7 +247,7 @@ void AddCache(std::vector<OptionSpec>& table) {
                    .value_name = "TIME|never",
                    .default_value = "10s",
                    .default_help = "",
-                   .help = "age at which S3 is asked whether an object changed (no effect yet)"});
+                   .help = "age at which S3 is asked whether an object changed; 0 asks always"});
   table.push_back({.name = "stolen-cache",
                    .kind = Kind::kOnOff,
                    .commands = kFronts,
@@ -254,7 +255,7 @@ void AddCache(std::vector<OptionSpec>& table) {
                    .value_name = "on|off",
                    .default_value = "on",
                    .default_help = "",
-                   .help = "let a stolen query read its thief's cache (no effect yet)"});
+                   .help = "let a stolen query read its thief's cache; off: past it, from S3"});
 }
 
 void AddS3(std::vector<OptionSpec>& table) {
@@ -327,6 +328,73 @@ void AddS3(std::vector<OptionSpec>& table) {
                    .default_help = "the system's",
                    .help = "certificates to trust",
                    .other_names = {"AWS_CA_BUNDLE"}});
+}
+
+void AddS3Files(std::vector<OptionSpec>& table) {
+  const auto group = "S3";
+  table.push_back({.name = "s3-profile",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "NAME",
+                   .default_value = "",
+                   .default_help = "default",
+                   .help = "section of the two files below",
+                   .other_names = {"AWS_PROFILE"}});
+  table.push_back({.name = "s3-config-file",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "FILE",
+                   .default_value = "",
+                   .default_help = "~/.aws/config",
+                   .help = "region and settings of profiles, where it is there",
+                   .other_names = {"AWS_CONFIG_FILE"}});
+  table.push_back({.name = "s3-credentials-file",
+                   .kind = Kind::kText,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "FILE",
+                   .default_value = "",
+                   .default_help = "~/.aws/credentials",
+                   .help = "keys of profiles, where it is there; read again when it changes",
+                   .other_names = {"AWS_SHARED_CREDENTIALS_FILE"}});
+  table.push_back({.name = "s3-proxy",
+                   .kind = Kind::kHttpUrl,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "http://HOST:PORT",
+                   .default_value = "",
+                   .default_help = "none; HTTPS_PROXY is not read",
+                   .help = "proxy for requests to S3"});
+}
+
+void AddPrices(std::vector<OptionSpec>& table) {
+  const auto group = "S3 prices, for the estimate of what a query cost";
+  table.push_back({.name = "price-request",
+                   .kind = Kind::kDollars,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "DOLLARS",
+                   .default_value = "0.0004",
+                   .default_help = "",
+                   .help = "for 1,000 GET or HEAD requests"});
+  table.push_back({.name = "price-list",
+                   .kind = Kind::kDollars,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "DOLLARS",
+                   .default_value = "0.005",
+                   .default_help = "",
+                   .help = "for 1,000 LIST requests"});
+  table.push_back({.name = "price-gb",
+                   .kind = Kind::kDollars,
+                   .commands = kRunners,
+                   .group = group,
+                   .value_name = "DOLLARS",
+                   .default_value = "0",
+                   .default_help = "0: within a region",
+                   .help = "for 10^9 bytes out of S3"});
 }
 
 void AddClient(std::vector<OptionSpec>& table) {
@@ -459,6 +527,8 @@ const std::vector<OptionSpec>& OptionTable() {
     AddRunning(made);
     AddCache(made);
     AddS3(made);
+    AddS3Files(made);
+    AddPrices(made);
     AddClient(made);
     AddGeneral(made);
     return made;

@@ -29,6 +29,7 @@ enum class Kind {
   kMemory,     // the same, or a part of the machine's memory in percent
   kDuration,   // int64_t milliseconds, min to max
   kAge,        // the same, or "never", which is -1
+  kDollars,    // int64_t billionths of a dollar, min to max
   kSwitch,     // bool; the flag without a value means on
   kOnOff,      // bool; the flag needs its value
   kChoice,     // string, one of `choices`

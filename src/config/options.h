@@ -25,7 +25,18 @@ struct S3Options {
   std::string session_token;
   bool path_style = false;
   bool use_ssl = true;
-  std::string ca_file;  // empty: the system's
+  std::string ca_file;           // empty: the system's
+  std::string profile;           // section of the two files; empty: "default"
+  std::string config_file;       // as ~/.aws/config; need not exist; empty: none
+  std::string credentials_file;  // as ~/.aws/credentials; the same
+  std::string proxy;             // "http://host:port"; empty: none
+};
+
+// What S3 charges, in billionths of a dollar: for the estimate in a query's figures alone.
+struct S3PriceOptions {
+  int64_t per_1000_requests = 0;  // GET, HEAD
+  int64_t per_1000_lists = 0;     // LIST
+  int64_t per_gb = 0;             // 10^9 bytes out of S3
 };
 
 // Where a process listens and what it trusts.
@@ -43,6 +54,7 @@ struct CoordinatorOptions {
   int max_waiting = 0;
   int64_t default_timeout_ms = 0;
   int64_t max_json_result_bytes = 0;
+  bool stolen_cache = true;  // a stolen task may read its thief's cache
   int64_t drain_timeout_ms = 0;
   LogOptions log;
 };
@@ -56,12 +68,15 @@ struct WorkerOptions {
   int slots = 0;
   int threads = 0;
   int64_t memory_limit_bytes = 0;
-  bool cache = true;
+  bool cache = true;                       // off: nothing is kept past a query
+  int64_t cache_size_bytes = 0;            // on disk; 0: no disk cache
+  int64_t revalidate_ms = 0;               // age at which S3 is asked again; 0: always, -1: never
   std::vector<std::string> allowed_paths;  // absolute
   std::string init_file;                   // empty: none
   std::string extension_dir;
   int64_t drain_timeout_ms = 0;
   S3Options s3;
+  S3PriceOptions prices;
   LogOptions log;
 };
 

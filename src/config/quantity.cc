@@ -106,6 +106,15 @@ std::optional<int64_t> ParseDurationMs(std::string_view text) {
   return Scale(text, kUnits);
 }
 
+std::optional<int64_t> ParseDollars(std::string_view text) {
+  constexpr double kMaxDollars = 1e6;
+  text = Trim(text);
+  if (text.starts_with('$')) text.remove_prefix(1);
+  const auto split = SplitNumber(text);
+  if (!split || !split->second.empty() || split->first > kMaxDollars) return std::nullopt;
+  return std::llround(split->first * 1e9);
+}
+
 std::optional<HostPort> ParseHostPort(std::string_view text) {
   HostPort result;
   std::string_view port;

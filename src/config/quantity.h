@@ -21,6 +21,9 @@ std::optional<int64_t> ParseMemory(std::string_view text, int64_t whole_bytes);
 // "500ms", "30s", "5m", "1h", "2d", "1.5h"; a bare number is in seconds. In milliseconds.
 std::optional<int64_t> ParseDurationMs(std::string_view text);
 
+// "0.0004" or "$5", up to 10^6 dollars; in billionths of a dollar.
+std::optional<int64_t> ParseDollars(std::string_view text);
+
 struct HostPort {
   std::string host;  // without the brackets of an IPv6 address
   int port = 0;      // 0 where none was written

@@ -58,5 +58,14 @@ TEST(Quantity, WritesBytes) {
   EXPECT_EQ(FormatBytes(int64_t{4} << 30), "4.0 GiB");
 }
 
+TEST(Quantity, Dollars) {
+  EXPECT_EQ(ParseDollars("0.0004"), 400'000);
+  EXPECT_EQ(ParseDollars("$0.09"), 90'000'000);
+  EXPECT_EQ(ParseDollars("0"), 0);
+  for (const char* bad : {"", "-1", "$", "5 cents", "1e-3", "0.1.2", "1000001"}) {
+    EXPECT_FALSE(ParseDollars(bad)) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace eider::config

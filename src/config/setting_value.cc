@@ -125,6 +125,8 @@ Value Scalar(const OptionSpec& spec, const std::string& text, const Machine& mac
       return InRange(ParseDurationMs(text), spec);
     case Kind::kAge:
       return text == "never" ? SettingValue(int64_t{-1}) : InRange(ParseDurationMs(text), spec);
+    case Kind::kDollars:
+      return InRange(ParseDollars(text), spec);
     case Kind::kSwitch:
     case Kind::kOnOff:
       return OnOff(text);

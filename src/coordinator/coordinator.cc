@@ -135,7 +135,17 @@ void Coordinator::OnFinished(const protocol::Finished& finished) {
   const protocol::Figures& figures = finished.figures;
   metrics_.TaskRan(figures.run_us);
   metrics_.Relayed(figures.rows, figures.bytes);
-  metrics_.ReadS3(figures.s3_opens, figures.s3_reads, figures.s3_bytes);
+  metrics_.Read({.opens = figures.s3_opens,
+                 .requests = figures.s3_requests,
+                 .list_requests = figures.s3_list_requests,
+                 .s3_bytes = figures.s3_bytes,
+                 .cache_bytes = figures.cache_bytes,
+                 .cache_hits = figures.cache_hits,
+                 .cache_misses = figures.cache_misses,
+                 .shared_fetches = figures.shared_fetches,
+                 .retries = figures.retries,
+                 .hedges = figures.hedges,
+                 .cost_nanousd = figures.cost_nanousd});
   if (!direct) return;
   history_.End(id, finished.error);
   NoteEnd(id);

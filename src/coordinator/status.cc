@@ -50,8 +50,17 @@ json RecordJson(const QueryRecord& record) {
           {"bytes", figures.bytes},
           {"batches", figures.batches},
           {"s3_opens", figures.s3_opens},
-          {"s3_reads", figures.s3_reads},
+          {"s3_requests", figures.s3_requests},
+          {"s3_list_requests", figures.s3_list_requests},
           {"s3_bytes", figures.s3_bytes},
+          {"asked_bytes", figures.asked_bytes},
+          {"cache_bytes", figures.cache_bytes},
+          {"cache_hits", figures.cache_hits},
+          {"cache_misses", figures.cache_misses},
+          {"shared_fetches", figures.shared_fetches},
+          {"retries", figures.retries},
+          {"hedges", figures.hedges},
+          {"cost_usd", static_cast<double>(figures.cost_nanousd) / 1e9},
           {"error", ErrorJson(record.error)}};
 }
 

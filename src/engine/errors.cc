@@ -71,8 +71,14 @@ ErrorCode CodeOfIo(const duckdb::ErrorData& error) {
   return ErrorCode::kInvalidQuery;
 }
 
+// The extra information of an exception that carries one of our own errors.
+constexpr char kOurCode[] = "eider_code";
+
 ErrorCode CodeOf(const duckdb::ErrorData& error) {
   using duckdb::ExceptionType;
+  if (const auto ours = error.ExtraInfo().find(kOurCode); ours != error.ExtraInfo().end()) {
+    return base::ParseErrorName(ours->second).value_or(ErrorCode::kInternal);
+  }
   switch (error.Type()) {
     case ExceptionType::INTERRUPT:
       return ErrorCode::kCancelled;
@@ -119,7 +125,8 @@ void NameFile(const std::vector<std::string>& files, std::string* message) {
 
 arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext& context) {
   const ErrorCode code = CodeOf(error);
-  std::string message = error.Message();
+  const bool ours = error.ExtraInfo().contains(kOurCode);
+  std::string message = ours ? error.RawMessage() : error.Message();
   if (code == ErrorCode::kPermissionDenied || code == ErrorCode::kNotFound ||
       code == ErrorCode::kStorageUnavailable) {
     NameFile(context.files, &message);
@@ -137,6 +144,14 @@ arrow::Status TranslateException(const std::exception& exception, const ErrorCon
     return base::MakeError(ErrorCode::kResourceExhausted, "out of memory");
   }
   return TranslateError(duckdb::ErrorData(exception), context);
+}
+
+void ThrowStatus(const arrow::Status& status) {
+  const base::ErrorInfo info = base::ErrorOf(status);
+  if (info.code == ErrorCode::kCancelled) throw duckdb::InterruptException();
+  const duckdb::unordered_map<duckdb::string, duckdb::string> extra = {
+      {kOurCode, std::string(base::ErrorName(info.code))}};
+  throw duckdb::IOException(extra, info.message);
 }
 
 }  // namespace eider::engine

@@ -1,5 +1,6 @@
 #include "engine/execution.h"
 
+#include <arrow/type.h>
 #include <arrow/util/byte_size.h>
 
 #include <utility>
@@ -18,11 +19,29 @@ using base::ErrorCode;
 using base::MakeError;
 
 ErrorContext ContextOf(const Session& session) {
+  if (!session.database) return {};
   return {.credentials = CredentialsOf(*session.database), .files = session.files};
 }
 
 arrow::Status Translate(const Session& session, const duckdb::ErrorData& error) {
   return TranslateError(error, ContextOf(session));
+}
+
+arrow::Status Cancelled() { return MakeError(ErrorCode::kCancelled, "the query was cancelled"); }
+
+protocol::Figures Sum(protocol::Figures a, const protocol::Figures& b) {
+  a.s3_opens += b.s3_opens;
+  a.s3_requests += b.s3_requests;
+  a.s3_list_requests += b.s3_list_requests;
+  a.s3_bytes += b.s3_bytes;
+  a.asked_bytes += b.asked_bytes;
+  a.cache_bytes += b.cache_bytes;
+  a.cache_hits += b.cache_hits;
+  a.cache_misses += b.cache_misses;
+  a.shared_fetches += b.shared_fetches;
+  a.retries += b.retries;
+  a.hedges += b.hedges;
+  return a;
 }
 
 arrow::Status Prepare(const Session& session, AllowedStatement* allowed) {
@@ -37,27 +56,69 @@ arrow::Status Prepare(const Session& session, AllowedStatement* allowed) {
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<QueryExecution>> QueryExecution::Start(Session session,
+QueryExecution::QueryExecution(MakeSession make_session, const Statement& statement,
+                               OnWritten on_written, Clock::time_point started_at)
+    : make_session_(std::move(make_session)),
+      statement_(statement),
+      on_written_(std::move(on_written)),
+      started_at_(started_at),
+      interrupter_(std::make_shared<Interrupter>()) {}
+
+arrow::Result<std::unique_ptr<QueryExecution>> QueryExecution::Start(MakeSession make_session,
                                                                      const Statement& statement,
+                                                                     OnWritten on_written,
                                                                      Clock::time_point started_at) {
-  ARROW_ASSIGN_OR_RAISE(AllowedStatement allowed,
-                        ParseAllowed(statement.sql, statement.arguments, statement.write));
-  session.files = std::move(allowed.inspection.files);
-  std::unique_ptr<QueryExecution> execution(new QueryExecution(std::move(session), started_at));
-  try {
-    ARROW_RETURN_NOT_OK(execution->Bind(&allowed, statement.arguments));
-  } catch (const std::exception& exception) {
-    return TranslateException(exception, ContextOf(execution->session_));
+  std::unique_ptr<QueryExecution> execution(new QueryExecution(
+      std::move(make_session), statement, std::move(on_written), started_at));
+  if (statement.on_interruptible) {
+    statement.on_interruptible([interrupter = execution->interrupter_] {
+      interrupter->Interrupt();
+    });
   }
+  arrow::Status status = execution->Begin();
+  if (!status.ok()) status = execution->BeginAgainAfter(status);
+  if (!status.ok()) return status;
+  execution->schema_ = execution->builder_->schema();
   return execution;
 }
 
-arrow::Status QueryExecution::Bind(AllowedStatement* allowed,
-                                   const protocol::Arguments& arguments) {
+arrow::Status QueryExecution::Begin() {
+  Close();
+  try {
+    session_ = make_session_();
+    {
+      base::MutexLock lock(mutex_);
+      states_.push_back(session_.state);
+    }
+    interrupter_->Attach(session_.connection->context, session_.state);
+    ARROW_ASSIGN_OR_RAISE(AllowedStatement allowed, ParseAllowed(statement_.sql,
+                                                                 statement_.arguments,
+                                                                 statement_.write));
+    session_.files = allowed.inspection.files;
+    const arrow::Status status = Bind(&allowed);
+    return interrupter_->interrupted() ? Cancelled() : status;
+  } catch (const std::exception& exception) {
+    if (interrupter_->interrupted()) return Cancelled();
+    return TranslateException(exception, ContextOf(session_));
+  }
+}
+
+arrow::Status QueryExecution::BeginAgainAfter(const arrow::Status& failure) {
+  const bool changed = session_.state && session_.state->object_changed();
+  if (!changed || begun_again_ || batches_ > 0 || statement_.write) return failure;
+  begun_again_ = true;
+  ARROW_RETURN_NOT_OK(Begin());
+  // What was promised at the start holds: another schema is not for a client that knows the first.
+  if (schema_ && !schema_->Equals(*builder_->schema())) return failure;
+  return arrow::Status::OK();
+}
+
+arrow::Status QueryExecution::Bind(AllowedStatement* allowed) {
   duckdb::ClientContext& context = *session_.connection->context;
   QueryState::Register(context, session_.state);
-  ARROW_ASSIGN_OR_RAISE(BoundArguments bound,
-                        BindArguments(context, arguments, allowed->statement->named_param_map));
+  ARROW_ASSIGN_OR_RAISE(
+      BoundArguments bound,
+      BindArguments(context, statement_.arguments, allowed->statement->named_param_map));
   if (!allowed->preparations.empty()) ARROW_RETURN_NOT_OK(Prepare(session_, allowed));
   // With its arguments at once: a prepared statement would be bound twice.
   pending_ = context.PendingQuery(std::move(allowed->statement), bound,
@@ -68,35 +129,58 @@ arrow::Status QueryExecution::Bind(AllowedStatement* allowed,
   return arrow::Status::OK();
 }
 
-QueryExecution::~QueryExecution() {
-  // What still runs stops at its next look at the flag; closing the connection waits for that.
-  if (!ended_) session_.connection->context->Interrupt();
+void QueryExecution::Close() {
+  chunk_.reset();
   builder_.reset();
   result_.reset();
   pending_.reset();
+  session_ = {};
+}
+
+QueryExecution::~QueryExecution() {
+  // What still runs stops at its next look at the flag; closing the connection waits for that.
+  if (!ended_) interrupter_->Interrupt();
+  Close();
+  TellWritten();
+}
+
+void QueryExecution::TellWritten() {
+  if (told_written_) return;
+  told_written_ = true;
+  const std::vector<std::string> urls = written();
+  if (!urls.empty()) on_written_(urls);
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::Next() {
   if (!failure_.ok()) return failure_;
   if (ended_) return nullptr;
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> batch = NextOnce();
+  if (!batch.ok()) {
+    const arrow::Status again = BeginAgainAfter(batch.status());
+    batch = again.ok() ? NextOnce() : again;
+  }
+  if (!batch.ok()) return Failed(batch.status());
+  if (*batch == nullptr) {
+    ended_ = true;
+    run_us_ = ElapsedUs();
+    TellWritten();
+  } else {
+    Count(**batch);
+  }
+  return batch;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::NextOnce() {
   try {
-    arrow::Result<std::shared_ptr<arrow::RecordBatch>> batch = NextOrThrow();
-    if (!batch.ok()) return Failed(batch.status());
-    if (*batch == nullptr) {
-      ended_ = true;
-      run_us_ = ElapsedUs();
-    } else {
-      Count(**batch);
-    }
-    return batch;
+    return NextOrThrow();
   } catch (const std::exception& exception) {
-    return Failed(TranslateException(exception, ContextOf(session_)));
+    return TranslateException(exception, ContextOf(session_));
   }
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::NextOrThrow() {
   while (true) {
-    if (cancelled_) return MakeError(ErrorCode::kCancelled, "the query was cancelled");
+    if (interrupter_->interrupted()) return Cancelled();
     if (!chunk_) {
       ARROW_ASSIGN_OR_RAISE(const bool more, Fetch());
       if (!more) break;
@@ -133,15 +217,10 @@ bool QueryExecution::IsOpen() {
 
 arrow::Status QueryExecution::Failed(arrow::Status status) {
   // Once cancelled, whatever DuckDB says of it is a consequence.
-  if (cancelled_) status = MakeError(ErrorCode::kCancelled, "the query was cancelled");
+  if (interrupter_->interrupted()) status = Cancelled();
   failure_ = std::move(status);
   run_us_ = ElapsedUs();
   return failure_;
-}
-
-void QueryExecution::Cancel() {
-  cancelled_ = true;
-  session_.connection->context->Interrupt();
 }
 
 void QueryExecution::Count(const arrow::RecordBatch& batch) {
@@ -156,16 +235,23 @@ int64_t QueryExecution::ElapsedUs() const {
 }
 
 protocol::Figures QueryExecution::figures() const {
-  const ReadCounters& counters = session_.state->counters();
+  protocol::Figures total;
+  {
+    base::MutexLock lock(mutex_);
+    for (const auto& state : states_) total = Sum(total, state->figures());
+  }
   const int64_t run_us = run_us_;
-  return {.rows = rows_,
-          .bytes = bytes_,
-          .batches = batches_,
-          .run_us = run_us != 0 ? run_us : ElapsedUs(),
-          .first_batch_us = first_batch_us_,
-          .s3_opens = counters.opens,
-          .s3_reads = counters.reads,
-          .s3_bytes = counters.bytes};
+  total.rows = rows_;
+  total.bytes = bytes_;
+  total.batches = batches_;
+  total.run_us = run_us != 0 ? run_us : ElapsedUs();
+  total.first_batch_us = first_batch_us_;
+  return total;
+}
+
+std::vector<std::string> QueryExecution::written() const {
+  base::MutexLock lock(mutex_);
+  return states_.empty() ? std::vector<std::string>() : states_.back()->written();
 }
 
 }  // namespace eider::engine

@@ -6,12 +6,12 @@
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/valid_checker.hpp"
 #include "duckdb/storage/buffer_manager.hpp"
-#include "duckdb/storage/external_file_cache.hpp"
 #include "duckdb/storage/object_cache.hpp"
 #include "engine/engine.h"
 #include "engine/errors.h"
 #include "engine/execution.h"
-#include "engine/file_system.h"
+#include "engine/local_file_system.h"
+#include "engine/read_path.h"
 #include "engine/sandbox.h"
 
 namespace eider::engine {
@@ -19,34 +19,49 @@ namespace {
 
 class Instance final : public Engine {
  public:
-  Instance(std::shared_ptr<duckdb::DuckDB> database, bool cache)
-      : database_(std::move(database)), cache_(cache) {}
+  Instance(std::unique_ptr<ReadPath> read_path, std::shared_ptr<duckdb::DuckDB> database)
+      : read_path_(std::move(read_path)), database_(std::move(database)) {}
 
   arrow::Result<std::unique_ptr<Execution>> Execute(const Statement& statement) override {
-    const auto started_at = QueryExecution::Clock::now();
-    try {
+    const auto make_session = [database = database_, mode = statement.cache_mode,
+                               deadline = statement.deadline] {
       Session session;
-      session.database = database_;
-      session.connection = std::make_unique<duckdb::Connection>(*database_);
-      session.state = duckdb::make_shared_ptr<QueryState>(
-          /*use_cache=*/statement.cache_mode != protocol::CacheMode::kOff);
-      return QueryExecution::Start(std::move(session), statement, started_at);
-    } catch (const std::exception& exception) {
-      return TranslateException(exception);
-    }
+      session.database = database;
+      session.connection = std::make_unique<duckdb::Connection>(*database);
+      session.state = duckdb::make_shared_ptr<QueryState>(mode, deadline);
+      return session;
+    };
+    return QueryExecution::Start(
+        make_session, statement, [this](const std::vector<std::string>& urls) { Invalidate(urls); },
+        QueryExecution::Clock::now());
   }
 
   arrow::Status ClearCache() override {
     try {
       database_->instance->GetObjectCache().EvictToReduceMemory(kEverything);
-      duckdb::ExternalFileCache& files = database_->instance->GetExternalFileCache();
-      // Turning it off drops what it holds; queries that run meanwhile read past it.
-      files.SetEnabled(false);
-      files.SetEnabled(cache_);
+      read_path_->reader().Clear();
       return arrow::Status::OK();
     } catch (const std::exception& exception) {
       return TranslateException(exception);
     }
+  }
+
+  void Invalidate(const std::vector<std::string>& urls) override {
+    for (const std::string& url : urls) {
+      read_path_->reader().Invalidate(url, /*prefix=*/url.ends_with('/'));
+    }
+  }
+
+  protocol::CacheFigures cache_figures() const override {
+    cache::BlockCacheStats stats = read_path_->reader().stats();
+    return {.budget_bytes = stats.budget_bytes,
+            .used_bytes = stats.used_bytes,
+            .blocks = stats.blocks,
+            .objects = stats.objects,
+            .evictions = stats.evictions,
+            .corrupt_pages = stats.corrupt_pages,
+            .write_failures = stats.write_failures,
+            .disabled_why = std::move(stats.disabled_why)};
   }
 
   bool fatal() const override { return duckdb::ValidChecker::IsInvalidated(*database_->instance); }
@@ -55,15 +70,7 @@ class Instance final : public Engine {
     return static_cast<int64_t>(database_->instance->GetBufferManager().GetUsedMemory());
   }
 
-  int64_t cache_bytes() const override {
-    int64_t bytes = 0;
-    for (const auto& info : database_->instance->GetBufferManager().GetMemoryUsageInfo()) {
-      const bool cache = info.tag == duckdb::MemoryTag::EXTERNAL_FILE_CACHE ||
-                         info.tag == duckdb::MemoryTag::OBJECT_CACHE;
-      if (cache) bytes += static_cast<int64_t>(info.size);
-    }
-    return bytes;
-  }
+  int64_t cache_bytes() const override { return read_path_->reader().stats().used_bytes; }
 
   int threads() const override { return static_cast<int>(database_->NumberOfThreads()); }
 
@@ -74,8 +81,8 @@ class Instance final : public Engine {
  private:
   static constexpr duckdb::idx_t kEverything = 1ULL << 60;
 
+  const std::unique_ptr<ReadPath> read_path_;  // outlives the file systems, which are database_'s
   const std::shared_ptr<duckdb::DuckDB> database_;
-  const bool cache_;
 };
 
 }  // namespace
@@ -87,13 +94,14 @@ arrow::Result<std::unique_ptr<Engine>> Engine::Open(const EngineOptions& options
     if (options.memory_limit_bytes > 0) config.options.maximum_memory = options.memory_limit_bytes;
     config.options.use_temporary_directory = !options.temp_directory.empty();
     config.options.temporary_directory = options.temp_directory;
+    std::unique_ptr<ReadPath> read_path = ReadPath::Make(options);
     auto local = duckdb::make_uniq<GuardedLocalFileSystem>();
     GuardedLocalFileSystem& guarded = *local;
     config.file_system = duckdb::make_uniq<duckdb::VirtualFileSystem>(
         duckdb::unique_ptr<duckdb::FileSystem>(std::move(local)));
     auto database = std::make_shared<duckdb::DuckDB>(nullptr, &config);
-    ARROW_RETURN_NOT_OK(SetUp(*database, guarded, options));
-    return std::make_unique<Instance>(std::move(database), options.cache);
+    ARROW_RETURN_NOT_OK(SetUp(*database, guarded, *read_path, options));
+    return std::make_unique<Instance>(std::move(read_path), std::move(database));
   } catch (const std::exception& exception) {
     return TranslateException(exception);
   }

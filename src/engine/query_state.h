@@ -1,12 +1,24 @@
-// What one query carries through DuckDB: what it may do, and what its reads cost.
+// What one query carries through DuckDB: what it may do, what it has read and what that cost.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
+#include <arrow/status.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "cache/reader.h"
 #include "duckdb/common/optional_ptr.hpp"
 #include "duckdb/common/shared_ptr.hpp"
 #include "duckdb/main/client_context_state.hpp"
+#include "protocol/figures.h"
+#include "protocol/query.h"
 
 namespace duckdb {
 class ClientContext;
@@ -15,26 +27,39 @@ class FileOpener;
 
 namespace eider::engine {
 
-// What a query's reads of S3 cost. Thread-safe.
-struct ReadCounters {
-  std::atomic<int64_t> opens{0};
-  std::atomic<int64_t> reads{0};
-  std::atomic<int64_t> bytes{0};
-};
-
 // Registered with the query's ClientContext; DuckDB calls the hooks, the file systems look it up.
+// Thread-safe, but for the hooks.
 class QueryState final : public duckdb::ClientContextState {
  public:
-  explicit QueryState(bool use_cache) : use_cache_(use_cache) {}
+  using TimePoint = std::chrono::steady_clock::time_point;
+  QueryState(protocol::CacheMode mode, TimePoint deadline);
 
   static void Register(duckdb::ClientContext& context, duckdb::shared_ptr<QueryState> state);
   // The state of the query that opens a file; nullptr where DuckDB itself does.
   static duckdb::shared_ptr<QueryState> Of(duckdb::optional_ptr<duckdb::FileOpener> opener);
 
-  // Whether its reads may use and fill DuckDB's external file cache.
-  bool use_cache() const { return use_cache_; }
-  ReadCounters& counters() { return counters_; }
-  const ReadCounters& counters() const { return counters_; }
+  cache::QueryReads& reads() { return reads_; }
+  // Where it is registered; nullptr before. Valid while the query runs.
+  duckdb::optional_ptr<duckdb::ClientContext> context() const { return context_; }
+
+  // Ends every wait for S3, with CANCELLED.
+  void Stop() { stop_.request_stop(); }
+
+  // Throws `failure` of a read as the exception that TranslateError() reads again.
+  [[noreturn]] void ThrowFailedRead(const arrow::Status& failure);
+  // Whether a read found that its object had changed since the query first saw it.
+  bool object_changed() const { return object_changed_; }
+
+  // A read that httpfs did past the cache; each is counted as one request.
+  void CountPassedRead(int64_t bytes);
+  void CountPassedOpen();
+  // What its reads came to so far; the fields that are not about reads are 0.
+  protocol::Figures figures() const;
+
+  // It wrote to `url`, or is about to.
+  void NoteWritten(const std::string& url);
+  // URLs, or prefixes, which end in '/'; sorted.
+  std::vector<std::string> written() const;
 
   // While it is false, statements may modify the instance: for what PIVOT prepares. REQUIRES: no
   // statement is being prepared.
@@ -48,9 +73,14 @@ class QueryState final : public duckdb::ClientContextState {
                                             duckdb::PreparedStatementMode mode) override;
 
  private:
-  const bool use_cache_;
+  std::stop_source stop_;
+  mutable cache::QueryReads reads_;
+  duckdb::optional_ptr<duckdb::ClientContext> context_;  // set once, by Register
   bool read_only_ = true;
-  ReadCounters counters_;
+  std::atomic<bool> object_changed_{false};
+
+  mutable base::Mutex mutex_;
+  std::set<std::string> written_ EIDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace eider::engine

@@ -10,9 +10,12 @@
 #include "duckdb/catalog/catalog_transaction.hpp"
 #include "duckdb/main/secret/secret.hpp"
 #include "duckdb/main/secret/secret_manager.hpp"
+#include "engine/credentials.h"
 #include "engine/errors.h"
-#include "engine/file_system.h"
 #include "engine/functions.h"
+#include "engine/local_file_system.h"
+#include "engine/read_path.h"
+#include "engine/remote_file_system.h"
 
 namespace eider::engine {
 namespace {
@@ -22,7 +25,6 @@ using base::MakeError;
 
 // Every scheme that httpfs serves as S3; a list of ['s3://'] does not cover the others.
 constexpr std::array kSchemes = {"s3://", "s3a://", "s3n://", "gs://", "gcs://", "r2://"};
-constexpr char kSecretName[] = "eider_s3";
 
 std::string Quoted(const std::string& text) {
   std::string out = "'";
@@ -93,8 +95,9 @@ arrow::Status Configure(Runner* runner, const EngineOptions& options) {
                            "allow_community_extensions", "allow_persistent_secrets"}) {
     ARROW_RETURN_NOT_OK(runner->Set(name, "false"));
   }
-  ARROW_RETURN_NOT_OK(runner->Set("enable_external_file_cache", options.cache ? "true" : "false"));
-  // Footers are kept parsed; they are checked against ETag or time like the bytes are.
+  // What is read is kept on disk by our own cache; a second copy in memory is what queries need.
+  ARROW_RETURN_NOT_OK(runner->Set("enable_external_file_cache", "false"));
+  // Footers are kept parsed; they are checked against ETag or time.
   return runner->Set("parquet_metadata_cache", options.cache ? "true" : "false");
 }
 
@@ -130,33 +133,6 @@ arrow::Status RefuseReadableCredentials(Runner* runner) {
   return arrow::Status::OK();
 }
 
-bool StripPrefix(std::string* text, const std::string& prefix) {
-  if (!text->starts_with(prefix)) return false;
-  text->erase(0, prefix.size());
-  return true;
-}
-
-std::string SecretSql(const S3Options& s3) {
-  std::string endpoint = s3.endpoint;
-  bool use_ssl = s3.use_ssl;
-  if (StripPrefix(&endpoint, "http://")) use_ssl = false;
-  if (StripPrefix(&endpoint, "https://")) use_ssl = true;
-  while (endpoint.ends_with('/')) endpoint.pop_back();
-
-  std::string sql = std::string("CREATE SECRET ") + kSecretName + " (TYPE s3, PROVIDER config";
-  const auto add = [&sql](const char* key, const std::string& value) {
-    if (!value.empty()) sql += std::string(", ") + key + " " + Quoted(value);
-  };
-  add("KEY_ID", s3.key_id);
-  add("SECRET", s3.secret_key);
-  add("SESSION_TOKEN", s3.session_token);
-  add("REGION", s3.region);
-  add("ENDPOINT", endpoint);
-  add("URL_STYLE", s3.path_style ? "path" : "");
-  if (!use_ssl) sql += ", USE_SSL false";
-  return sql + ")";
-}
-
 int CountSecrets(duckdb::Connection& connection, const std::string& condition) {
   const auto result = connection.Query(
       "SELECT count(*) FROM duckdb_secrets() WHERE type IN ('s3', 'aws') AND " + condition);
@@ -165,10 +141,10 @@ int CountSecrets(duckdb::Connection& connection, const std::string& condition) {
 
 // Ours is there before the init SQL, which may read S3; one of its own for all of S3 is stronger
 // than ours without a key.
-arrow::Status RunInit(Runner* runner, const EngineOptions& options) {
+arrow::Status RunInit(Runner* runner, CredentialKeeper& credentials, const EngineOptions& options) {
   if (HasHttpfs(options)) {
     ARROW_RETURN_NOT_OK(ForgetSettings(runner));
-    ARROW_RETURN_NOT_OK(runner->Run(SecretSql(options.s3), "the S3 options"));
+    ARROW_RETURN_NOT_OK(runner->Run(credentials.SecretSql(), "the S3 options"));
   }
   if (options.init_sql.empty()) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(runner->Run(options.init_sql, "the init SQL " + options.init_name));
@@ -176,18 +152,24 @@ arrow::Status RunInit(Runner* runner, const EngineOptions& options) {
   const bool others = CountSecrets(runner->connection(),
                                    "name <> 'eider_s3' AND "
                                    "list_contains(scope, 's3://')") > 0;
-  if (others && options.s3.key_id.empty()) {
-    ARROW_RETURN_NOT_OK(runner->Run(std::string("DROP SECRET ") + kSecretName, "the S3 options"));
+  if (others && credentials.anonymous()) {
+    ARROW_RETURN_NOT_OK(runner->Run(credentials.GiveWay(), "the S3 options"));
   }
   return RefuseReadableCredentials(runner);
 }
 
-arrow::Status TakeOverS3(duckdb::DuckDB& database) {
+arrow::Status TakeOver(duckdb::DuckDB& database, ReadPath& read_path) {
   duckdb::FileSystem& all = database.instance->GetFileSystem();
-  duckdb::unique_ptr<duckdb::FileSystem> httpfs = all.ExtractSubSystem("S3FileSystem");
-  if (!httpfs) return MakeError(ErrorCode::kInternal, "httpfs has no file system for S3");
-  all.RegisterSubSystem(duckdb::make_uniq<S3FileSystem>(std::move(httpfs)));
+  for (const char* name : {"S3FileSystem", "HTTPFileSystem"}) {
+    duckdb::unique_ptr<duckdb::FileSystem> httpfs = all.ExtractSubSystem(name);
+    if (!httpfs) return MakeError(ErrorCode::kInternal, std::string("httpfs has no ") + name);
+    all.RegisterSubSystem(duckdb::make_uniq<RemoteFileSystem>(std::move(httpfs), read_path));
+  }
   return arrow::Status::OK();
+}
+
+bool IsHttp(const std::string& path) {
+  return path.starts_with("https://") || path.starts_with("http://");
 }
 
 arrow::Status CloseSandbox(Runner* runner, GuardedLocalFileSystem& local,
@@ -196,6 +178,10 @@ arrow::Status CloseSandbox(Runner* runner, GuardedLocalFileSystem& local,
   std::vector<std::string> folders(kSchemes.begin(), kSchemes.end());
   std::vector<std::string> files;
   for (const std::string& path : options.allowed_paths) {
+    if (IsHttp(path)) {
+      (path.ends_with('/') ? folders : files).push_back(path);
+      continue;
+    }
     const std::string absolute = fs::absolute(path).lexically_normal().string();
     std::error_code ignored;
     const bool folder = path.ends_with('/') || fs::is_directory(absolute, ignored);
@@ -214,15 +200,15 @@ arrow::Status CloseSandbox(Runner* runner, GuardedLocalFileSystem& local,
 
 }  // namespace
 
-arrow::Status SetUp(duckdb::DuckDB& database, GuardedLocalFileSystem& local,
+arrow::Status SetUp(duckdb::DuckDB& database, GuardedLocalFileSystem& local, ReadPath& read_path,
                     const EngineOptions& options) {
   try {
     Runner runner(database);
     ARROW_RETURN_NOT_OK(Configure(&runner, options));
     ARROW_RETURN_NOT_OK(LoadExtensions(&runner, options));
     if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(ConfigureHttpfs(&runner, options));
-    ARROW_RETURN_NOT_OK(RunInit(&runner, options));
-    if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(TakeOverS3(database));
+    ARROW_RETURN_NOT_OK(RunInit(&runner, read_path.credentials(), options));
+    if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(TakeOver(database, read_path));
     ReplaceRefusedFunctions(*runner.connection().context);
     return CloseSandbox(&runner, local, options);
   } catch (const std::exception& exception) {

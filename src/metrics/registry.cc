@@ -58,10 +58,36 @@ struct Registry::Families {
       Gauges(registry, "eider_tasks_running", "Tasks that run");
   prometheus::Family<prometheus::Counter>& s3_opens =
       Counters(registry, "eider_s3_opens_total", "S3 objects opened");
-  prometheus::Family<prometheus::Counter>& s3_reads =
-      Counters(registry, "eider_s3_reads_total", "Reads that went to S3");
+  prometheus::Family<prometheus::Counter>& s3_requests =
+      Counters(registry, "eider_s3_requests_total", "Requests sent to S3");
+  prometheus::Family<prometheus::Counter>& s3_lists =
+      Counters(registry, "eider_s3_list_requests_total", "LIST requests sent to S3");
   prometheus::Family<prometheus::Counter>& s3_bytes =
       Counters(registry, "eider_s3_bytes_total", "Bytes read from S3");
+  prometheus::Family<prometheus::Counter>& s3_retries =
+      Counters(registry, "eider_s3_retries_total", "Requests sent again after a failure");
+  prometheus::Family<prometheus::Counter>& s3_hedges =
+      Counters(registry, "eider_s3_hedges_total", "Second GETs sent because the first was slow");
+  prometheus::Family<prometheus::Counter>& s3_cost =
+      Counters(registry, "eider_s3_cost_dollars_total", "Estimate of what S3 charges");
+  prometheus::Family<prometheus::Counter>& cache_bytes = Counters(
+      registry, "eider_cache_bytes_total", "Bytes that reads of S3 files took from the cache");
+  prometheus::Family<prometheus::Counter>& cache_reads = Counters(
+      registry, "eider_cache_reads_total", "Reads of S3 files, by whether the cache had all of it");
+  prometheus::Family<prometheus::Counter>& shared_fetches = Counters(
+      registry, "eider_shared_fetches_total", "Waits for a GET that another read had under way");
+  prometheus::Family<prometheus::Gauge>& cache_used =
+      Gauges(registry, "eider_cache_used_bytes", "Bytes in the disk caches");
+  prometheus::Family<prometheus::Gauge>& cache_budget =
+      Gauges(registry, "eider_cache_budget_bytes", "Bytes that the disk caches may hold");
+  prometheus::Family<prometheus::Counter>& cache_evictions =
+      Counters(registry, "eider_cache_evictions_total", "Blocks that made room for others");
+  prometheus::Family<prometheus::Counter>& cache_corrupt =
+      Counters(registry, "eider_cache_corrupt_pages_total", "Pages found damaged");
+  prometheus::Family<prometheus::Counter>& cache_write_failures = Counters(
+      registry, "eider_cache_write_failures_total", "Writes to the disk caches that failed");
+  prometheus::Family<prometheus::Gauge>& cache_disabled =
+      Gauges(registry, "eider_cache_disabled", "Workers whose disk cache has turned itself off");
   prometheus::Family<prometheus::Counter>& http =
       Counters(registry, "eider_http_requests_total", "HTTP requests answered, by call and status");
 };
@@ -96,10 +122,34 @@ void Registry::SetWorkersUp(int workers) { families_->workers_up.Add({}).Set(wor
 void Registry::SetTasksWaiting(int tasks) { families_->waiting.Add({}).Set(tasks); }
 void Registry::SetTasksRunning(int tasks) { families_->running.Add({}).Set(tasks); }
 
-void Registry::ReadS3(int64_t opens, int64_t reads, int64_t bytes) {
-  families_->s3_opens.Add({}).Increment(static_cast<double>(opens));
-  families_->s3_reads.Add({}).Increment(static_cast<double>(reads));
-  families_->s3_bytes.Add({}).Increment(static_cast<double>(bytes));
+void Registry::Read(const Reads& reads) {
+  const auto add = [](prometheus::Family<prometheus::Counter>& family, int64_t amount) {
+    family.Add({}).Increment(static_cast<double>(amount));
+  };
+  add(families_->s3_opens, reads.opens);
+  add(families_->s3_requests, reads.requests);
+  add(families_->s3_lists, reads.list_requests);
+  add(families_->s3_bytes, reads.s3_bytes);
+  add(families_->s3_retries, reads.retries);
+  add(families_->s3_hedges, reads.hedges);
+  add(families_->cache_bytes, reads.cache_bytes);
+  add(families_->shared_fetches, reads.shared_fetches);
+  families_->s3_cost.Add({}).Increment(static_cast<double>(reads.cost_nanousd) / 1e9);
+  families_->cache_reads.Add({{"outcome", "hit"}}).Increment(static_cast<double>(reads.cache_hits));
+  families_->cache_reads.Add({{"outcome", "miss"}})
+      .Increment(static_cast<double>(reads.cache_misses));
+}
+
+void Registry::SetCache(const CacheState& state) {
+  families_->cache_used.Add({}).Set(static_cast<double>(state.used_bytes));
+  families_->cache_budget.Add({}).Set(static_cast<double>(state.budget_bytes));
+  families_->cache_disabled.Add({}).Set(static_cast<double>(state.disabled));
+}
+
+void Registry::CacheChanged(int64_t evictions, int64_t corrupt_pages, int64_t write_failures) {
+  families_->cache_evictions.Add({}).Increment(static_cast<double>(evictions));
+  families_->cache_corrupt.Add({}).Increment(static_cast<double>(corrupt_pages));
+  families_->cache_write_failures.Add({}).Increment(static_cast<double>(write_failures));
 }
 
 void Registry::HttpAnswered(std::string_view call, int status) {

@@ -13,8 +13,21 @@
 //   eider_tasks_waiting                  tasks in all lines now
 //   eider_tasks_running                  tasks on workers (or on this worker) now
 //   eider_s3_opens_total                 S3 objects opened
-//   eider_s3_reads_total                 reads that went to S3
-//   eider_s3_bytes_total                 bytes that those reads brought
+//   eider_s3_requests_total              requests sent to S3, retries and hedges among them
+//   eider_s3_list_requests_total         of those, LIST
+//   eider_s3_bytes_total                 bytes that came from S3
+//   eider_s3_retries_total               requests sent again after a failure
+//   eider_s3_hedges_total                second GETs sent because the first was slow
+//   eider_s3_cost_dollars_total          estimate of what S3 charges for all this
+//   eider_cache_bytes_total              bytes that reads of S3 files took from the cache
+//   eider_cache_reads_total{outcome}     reads of S3 files: hit (nothing waited for S3) or miss
+//   eider_shared_fetches_total           waits for a GET that another read had under way
+//   eider_cache_used_bytes               bytes in the disk caches now
+//   eider_cache_budget_bytes             bytes that they may hold
+//   eider_cache_evictions_total          blocks that made room for others
+//   eider_cache_corrupt_pages_total      pages found damaged, and fetched again
+//   eider_cache_write_failures_total     writes to the disk caches that failed
+//   eider_cache_disabled                 workers whose disk cache has turned itself off
 //   eider_http_requests_total{call,status}  HTTP requests answered
 #pragma once
 
@@ -24,6 +37,28 @@
 #include <string_view>
 
 namespace eider::metrics {
+
+// What a task asked of S3 and of the cache.
+struct Reads {
+  int64_t opens = 0;
+  int64_t requests = 0;
+  int64_t list_requests = 0;
+  int64_t s3_bytes = 0;
+  int64_t cache_bytes = 0;
+  int64_t cache_hits = 0;
+  int64_t cache_misses = 0;
+  int64_t shared_fetches = 0;
+  int64_t retries = 0;
+  int64_t hedges = 0;
+  int64_t cost_nanousd = 0;
+};
+
+// The disk caches of a process, or of all workers together.
+struct CacheState {
+  int64_t used_bytes = 0;
+  int64_t budget_bytes = 0;
+  int64_t disabled = 0;  // how many
+};
 
 // Thread-safe.
 class Registry {
@@ -41,7 +76,10 @@ class Registry {
   void SetWorkersUp(int workers);
   void SetTasksWaiting(int tasks);
   void SetTasksRunning(int tasks);
-  void ReadS3(int64_t opens, int64_t reads, int64_t bytes);
+  void Read(const Reads& reads);
+  void SetCache(const CacheState& state);
+  // What has happened to a disk cache since it was last told of.
+  void CacheChanged(int64_t evictions, int64_t corrupt_pages, int64_t write_failures);
   void HttpAnswered(std::string_view call, int status);
 
   // All of it in Prometheus's text format.

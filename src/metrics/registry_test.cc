@@ -21,7 +21,19 @@ TEST(RegistryTest, CountsWhatItIsTold) {
   registry.SetWorkersUp(2);
   registry.SetTasksWaiting(3);
   registry.SetTasksRunning(4);
-  registry.ReadS3(1, 2, 300);
+  registry.Read({.opens = 1,
+                 .requests = 2,
+                 .list_requests = 3,
+                 .s3_bytes = 300,
+                 .cache_bytes = 400,
+                 .cache_hits = 5,
+                 .cache_misses = 6,
+                 .shared_fetches = 7,
+                 .retries = 8,
+                 .hedges = 9,
+                 .cost_nanousd = 1'500'000'000});
+  registry.SetCache({.used_bytes = 10, .budget_bytes = 11, .disabled = 1});
+  registry.CacheChanged(12, 13, 14);
   registry.HttpAnswered("read", 200);
   const std::string text = registry.Text();
   EXPECT_THAT(text, HasSubstr("eider_queries_total{code=\"OK\"} 2\n"));
@@ -36,7 +48,21 @@ TEST(RegistryTest, CountsWhatItIsTold) {
   EXPECT_THAT(text, HasSubstr("eider_tasks_waiting 3\n"));
   EXPECT_THAT(text, HasSubstr("eider_tasks_running 4\n"));
   EXPECT_THAT(text, HasSubstr("eider_s3_opens_total 1\n"));
-  EXPECT_THAT(text, HasSubstr("eider_s3_reads_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_requests_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_list_requests_total 3\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_bytes_total 400\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_reads_total{outcome=\"hit\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_reads_total{outcome=\"miss\"} 6\n"));
+  EXPECT_THAT(text, HasSubstr("eider_shared_fetches_total 7\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_retries_total 8\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_hedges_total 9\n"));
+  EXPECT_THAT(text, HasSubstr("eider_s3_cost_dollars_total 1.5\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_used_bytes 10\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_budget_bytes 11\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_disabled 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_evictions_total 12\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_corrupt_pages_total 13\n"));
+  EXPECT_THAT(text, HasSubstr("eider_cache_write_failures_total 14\n"));
   EXPECT_THAT(text, HasSubstr("eider_s3_bytes_total 300\n"));
   EXPECT_THAT(text, HasSubstr("eider_http_requests_total{call=\"read\",status=\"200\"} 1\n"));
 }

@@ -14,6 +14,12 @@ using base::MakeError;
 constexpr std::string_view kCommandPurpose = "command";
 constexpr std::string_view kAnnouncementPurpose = "announcement";
 
+Value Encode(const std::vector<std::string>& texts) {
+  Value list = Value::List();
+  for (const std::string& text : texts) list.items.push_back(Value::String(text));
+  return list;
+}
+
 Value Encode(const AttemptId& id) {
   return Value::Struct(
       {{"task", Value::String(id.task_id)}, {"attempt", Value::Integer(id.attempt)}});
@@ -69,7 +75,8 @@ Message DecodeStarted(Fields* fields) {
 Value Encode(const Finished& finished) {
   Value out = Value::Struct({{"is", Value::String("finished")},
                              {"attempt", Encode(finished.attempt)},
-                             {"figures", EncodeFigures(finished.figures)}});
+                             {"figures", EncodeFigures(finished.figures)},
+                             {"written", Encode(finished.written)}});
   if (finished.error) out.With("error", Value::String(base::EncodeError(*finished.error)));
   return out;
 }
@@ -82,6 +89,7 @@ Message DecodeFinished(Fields* fields) {
     fields->Check(decoded.status());
     if (decoded.ok()) finished.figures = *decoded;
   }
+  fields->Read("written", &finished.written);
   if (const Value* error = fields->Find("error")) {
     finished.error = base::DecodeError(error->text);
     if (!finished.error) fields->Fail("the field `error` holds no error");
@@ -97,7 +105,8 @@ Value Encode(const Heartbeat& beat) {
                         {"not_ready_why", Value::String(beat.not_ready_why)},
                         {"draining", Value::Bool(beat.draining)},
                         {"memory_used_bytes", Value::Integer(beat.memory_used_bytes)},
-                        {"cache_bytes", Value::Integer(beat.cache_bytes)}});
+                        {"cache_bytes", Value::Integer(beat.cache_bytes)},
+                        {"cache", EncodeCacheFigures(beat.cache)}});
 }
 
 Message DecodeHeartbeat(Fields* fields) {
@@ -109,6 +118,11 @@ Message DecodeHeartbeat(Fields* fields) {
   fields->Read("draining", &beat.draining);
   fields->Read("memory_used_bytes", &beat.memory_used_bytes);
   fields->Read("cache_bytes", &beat.cache_bytes);
+  if (const Value* cache = fields->Get("cache")) {
+    auto decoded = DecodeCacheFigures(*cache);
+    fields->Check(decoded.status());
+    if (decoded.ok()) beat.cache = *std::move(decoded);
+  }
   return beat;
 }
 
@@ -135,9 +149,10 @@ constexpr std::array<std::pair<std::string_view, Message (*)(Fields*)>, 6> kMess
      {"ping", DecodePing},
      {"superseded", DecodeSuperseded}}};
 
-constexpr std::array<std::pair<std::string_view, Command::Kind>, 3> kCommands = {
+constexpr std::array<std::pair<std::string_view, Command::Kind>, 4> kCommands = {
     {{"cancel", Command::Kind::kCancel},
      {"clear_cache", Command::Kind::kClearCache},
+     {"invalidate", Command::Kind::kInvalidate},
      {"drain", Command::Kind::kDrain}}};
 
 }  // namespace
@@ -173,7 +188,8 @@ std::string SealCommand(const Command& command, const ClusterKey& key) {
                                     {"expires_at_ms", Value::Integer(command.expires_at_ms)},
                                     {"nonce", Value::String(command.nonce)},
                                     {"attempt", Encode(command.attempt)},
-                                    {"reason", Value::String(command.reason)}});
+                                    {"reason", Value::String(command.reason)},
+                                    {"urls", Encode(command.urls)}});
   return Seal(key, kCommandPurpose, EncodeJson(body));
 }
 
@@ -189,6 +205,7 @@ arrow::Result<Command> OpenCommand(std::string_view sealed, const ClusterKey& ke
   fields.Read("expires_at_ms", &command.expires_at_ms);
   fields.Read("nonce", &command.nonce);
   fields.Read("reason", &command.reason);
+  fields.Read("urls", &command.urls);
   Decode(fields.Get("attempt"), &fields, &command.attempt);
   ARROW_RETURN_NOT_OK(fields.Done());
   for (const auto& [known, kind] : kCommands) {

@@ -44,6 +44,9 @@ struct Finished {
   AttemptId attempt;
   std::optional<base::ErrorInfo> error;  // none: it ended well
   Figures figures;
+  // What it changed in the object store, whether it ended well or not: URLs, or prefixes, which end
+  // in '/'. The other workers are to forget what they have cached of it.
+  std::vector<std::string> written;
 };
 
 // Worker to coordinator, each second.
@@ -54,7 +57,8 @@ struct Heartbeat {
   std::string not_ready_why;  // empty when ready
   bool draining = false;
   int64_t memory_used_bytes = 0;
-  int64_t cache_bytes = 0;
+  int64_t cache_bytes = 0;  // that the engine holds in memory
+  CacheFigures cache;
   bool operator==(const Heartbeat&) const = default;
 };
 
@@ -75,14 +79,15 @@ arrow::Result<Message> DecodeMessage(std::string_view json);
 
 // A short order to a worker.
 struct Command {
-  enum class Kind { kCancel, kClearCache, kDrain };
+  enum class Kind { kCancel, kClearCache, kInvalidate, kDrain };
   Kind kind = Kind::kCancel;
   std::string worker_id;
   std::string boot_id;
-  int64_t expires_at_ms = 0;  // on the worker's monotonic clock
-  std::string nonce;          // a command works once
-  AttemptId attempt;          // kCancel: which; attempt 0: every attempt of the task
-  std::string reason;         // kCancel: for the log and the error
+  int64_t expires_at_ms = 0;      // on the worker's monotonic clock
+  std::string nonce;              // a command works once
+  AttemptId attempt;              // kCancel: which; attempt 0: every attempt of the task
+  std::string reason;             // kCancel: for the log and the error
+  std::vector<std::string> urls;  // kInvalidate: to forget, URLs or prefixes, which end in '/'
 };
 std::string SealCommand(const Command& command, const ClusterKey& key);
 arrow::Result<Command> OpenCommand(std::string_view sealed, const ClusterKey& key);

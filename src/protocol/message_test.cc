@@ -29,17 +29,46 @@ TEST(Message, RoundTrips) {
                        .not_ready_why = "S3: \"no\"",
                        .draining = true,
                        .memory_used_bytes = 3,
-                       .cache_bytes = 4};
+                       .cache_bytes = 4,
+                       .cache = {.budget_bytes = 5,
+                                 .used_bytes = 6,
+                                 .blocks = 7,
+                                 .objects = 8,
+                                 .evictions = 9,
+                                 .corrupt_pages = 10,
+                                 .write_failures = 11,
+                                 .disabled_why = "no space left",
+                                 .hits = 12,
+                                 .misses = 13}};
   EXPECT_EQ(RoundTrip(beat), beat);
   EXPECT_EQ(RoundTrip(Ping{}), Ping{});
   EXPECT_EQ(RoundTrip(Superseded{7}), Superseded{7});
 }
 
 TEST(Message, FinishedKeepsItsErrorAndFigures) {
-  Finished finished{
-      .attempt = {"q.0", 1}, .error = std::nullopt, .figures = {.rows = 7, .s3_bytes = 9}};
+  Finished finished{.attempt = {"q.0", 1},
+                    .error = std::nullopt,
+                    .figures = {.rows = 1,
+                                .bytes = 2,
+                                .batches = 3,
+                                .run_us = 4,
+                                .first_batch_us = 5,
+                                .s3_opens = 6,
+                                .s3_requests = 7,
+                                .s3_list_requests = 8,
+                                .s3_bytes = 9,
+                                .asked_bytes = 10,
+                                .cache_bytes = 11,
+                                .cache_hits = 12,
+                                .cache_misses = 13,
+                                .shared_fetches = 14,
+                                .retries = 15,
+                                .hedges = 16,
+                                .cost_nanousd = 17},
+                    .written = {"s3://b/k", "s3://b/p/"}};
   EXPECT_FALSE(RoundTrip(finished).error);
   EXPECT_EQ(RoundTrip(finished).figures, finished.figures);
+  EXPECT_EQ(RoundTrip(finished).written, finished.written);
   finished.error = base::ErrorInfo{.code = base::ErrorCode::kNotFound, .message = "s3://b/k"};
   EXPECT_EQ(RoundTrip(finished).error->code, base::ErrorCode::kNotFound);
 }
@@ -66,6 +95,15 @@ TEST(Command, RoundTripsUnderItsKeyAlone) {
   EXPECT_EQ(back->kind, command.kind);
   EXPECT_EQ(back->attempt, command.attempt);
   EXPECT_FALSE(OpenCommand(SealCommand(command, key), ClusterKey::Generate()).ok());
+}
+
+TEST(Command, InvalidateNamesWhatToForget) {
+  const ClusterKey key = ClusterKey::Generate();
+  const Command command{.kind = Command::Kind::kInvalidate, .urls = {"s3://b/k", "s3://b/p/"}};
+  const auto back = OpenCommand(SealCommand(command, key), key);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->kind, Command::Kind::kInvalidate);
+  EXPECT_EQ(back->urls, command.urls);
 }
 
 TEST(Announcement, RoundTrips) {

@@ -12,7 +12,7 @@
 
 namespace eider::protocol {
 
-// How a task uses its worker's cache. In this version every mode but kOff reads and fills.
+// How a task uses its worker's cache.
 enum class CacheMode {
   kUse,      // read, and fill
   kPassive,  // read what is there, never insert

@@ -45,7 +45,9 @@ struct ObjectName {
 // One state of an object. An object that was overwritten has another ETag.
 struct Version {
   int64_t size = 0;
-  std::string etag;  // with its quotes, as the server sent it; "" where it sends none
+  // With its quotes, as the server sent it. Where it sends none: a tag without quotes, made of time
+  // and size; "" where there is no time either, and so nothing to tell versions apart by.
+  std::string etag;
   int64_t last_modified_ms = 0;  // since 1970 UTC; 0: unknown
   bool operator==(const Version&) const = default;
 };
@@ -86,6 +88,9 @@ struct GetRequest {
   Range range;
   std::string if_match;       // an ETag: kChanged where the object has another
   std::string if_none_match;  // an ETag: kNotModified where the object still has it
+  // Called at most once, before `done` and from the store's thread, when an answer that is no failure
+  // begins. May be empty. Decorators that send a request again may call it only for the first.
+  std::function<void()> on_first_byte;
 };
 
 struct GetResult {

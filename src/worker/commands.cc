@@ -1,4 +1,4 @@
-// What a coordinator orders: cancel, clear_cache, drain; and the drain itself.
+// What a coordinator orders: cancel, clear_cache, invalidate, drain; and the drain itself.
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -32,6 +32,8 @@ arrow::Status Worker::Execute(std::string_view sealed) {
       return arrow::Status::OK();
     case protocol::Command::Kind::kClearCache:
       return ClearCache();
+    case protocol::Command::Kind::kInvalidate:
+      return Invalidate(command);
     case protocol::Command::Kind::kDrain:
       if (!admission_.draining()) {
         spdlog::info("the coordinator ordered a drain");
@@ -58,6 +60,14 @@ arrow::Status Worker::ClearCache() {
   const std::shared_ptr<engine::Engine> engine = keeper_.engine();
   // A rebuilt engine begins with nothing in its cache.
   return engine ? engine->ClearCache() : arrow::Status::OK();
+}
+
+arrow::Status Worker::Invalidate(const protocol::Command& command) {
+  const std::shared_ptr<engine::Engine> engine = keeper_.engine();
+  // Its disk cache outlives it.
+  if (!engine) return MakeError(ErrorCode::kOverloaded, "the engine is being rebuilt");
+  engine->Invalidate(command.urls);
+  return arrow::Status::OK();
 }
 
 arrow::Status Worker::Drain(int64_t timeout_ms) {

@@ -8,10 +8,12 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/mutex.h"
@@ -52,8 +54,9 @@ class FakeExecution final : public engine::Execution {
  public:
   enum class Then { kEnd, kFail, kBlock };
 
-  FakeExecution(int batches, Then then, std::shared_ptr<FakeGate> gate)
-      : left_(batches), then_(then), gate_(std::move(gate)) {}
+  FakeExecution(int batches, Then then, std::shared_ptr<FakeGate> gate,
+                std::vector<std::string> written = {})
+      : left_(batches), then_(then), gate_(std::move(gate)), written_(std::move(written)) {}
 
   std::shared_ptr<arrow::Schema> schema() const override {
     return arrow::schema({arrow::field("n", arrow::int64())});
@@ -80,18 +83,23 @@ class FakeExecution final : public engine::Execution {
   protocol::Figures figures() const override {
     protocol::Figures figures;
     figures.rows = figures.batches = batches_;
+    figures.s3_requests = 2;
+    figures.cache_hits = 3;
+    figures.cache_misses = 1;
     return figures;
   }
+  std::vector<std::string> written() const override { return written_; }
 
  private:
   int left_;
   const Then then_;
   const std::shared_ptr<FakeGate> gate_;
+  const std::vector<std::string> written_;
   std::atomic<int64_t> batches_ = 0;
 };
 
-// Statements: "give N", "give N then fail", "give N then block", "bind and block", "invalid",
-// "fatal" (fails, and the engine with it).
+// Statements: "give N", "write URL" (gives one batch), "give N then fail", "give N then block",
+// "bind and block", "invalid", "fatal" (fails, and the engine with it).
 class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(std::shared_ptr<FakeGate> gate) : gate_(std::move(gate)) {}
@@ -110,6 +118,11 @@ class FakeEngine final : public engine::Engine {
       fatal_ = true;
       return base::MakeError(base::ErrorCode::kInternal, "the instance is FATAL");
     }
+    deadline = statement.deadline;
+    if (sql.starts_with("write ")) {
+      return std::make_unique<FakeExecution>(1, FakeExecution::Then::kEnd, gate_,
+                                             std::vector<std::string>{sql.substr(6)});
+    }
     int batches = 0;
     if (!sql.starts_with("give ") ||
         std::from_chars(sql.data() + 5, sql.data() + sql.size(), batches).ec != std::errc()) {
@@ -125,6 +138,17 @@ class FakeEngine final : public engine::Engine {
     ++cleared;
     return arrow::Status::OK();
   }
+  void Invalidate(const std::vector<std::string>& urls) override {
+    base::MutexLock lock(mutex_);
+    invalidated_.insert(invalidated_.end(), urls.begin(), urls.end());
+  }
+  std::vector<std::string> invalidated() const {
+    base::MutexLock lock(mutex_);
+    return invalidated_;
+  }
+  protocol::CacheFigures cache_figures() const override {
+    return {.budget_bytes = 1'000, .used_bytes = 10};
+  }
   bool fatal() const override { return fatal_; }
   int64_t memory_used_bytes() const override { return 0; }
   int64_t cache_bytes() const override { return 0; }
@@ -132,10 +156,14 @@ class FakeEngine final : public engine::Engine {
   int64_t memory_limit_bytes() const override { return 1 << 30; }
 
   std::atomic<int> cleared = 0;
+  // Of the last statement.
+  std::atomic<std::chrono::steady_clock::time_point> deadline;
 
  private:
   const std::shared_ptr<FakeGate> gate_;
   std::atomic<bool> fatal_ = false;
+  mutable base::Mutex mutex_;
+  std::vector<std::string> invalidated_ EIDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace eider::worker

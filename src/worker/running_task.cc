@@ -48,6 +48,7 @@ arrow::Status RunningTask::Execute() {
                               .arguments = ticket_.arguments,
                               .write = ticket_.write,
                               .cache_mode = ticket_.cache_mode,
+                              .deadline = Deadline(),
                               .on_interruptible = [this](std::function<void()> interrupt) {
                                 SetInterrupt(std::move(interrupt));
                               }};
@@ -157,7 +158,8 @@ void RunningTask::Leave() {
 }
 
 void RunningTask::End(const arrow::Status& status) {
-  protocol::Finished finished{.attempt = ticket_.attempt, .error = std::nullopt, .figures = {}};
+  protocol::Finished finished{
+      .attempt = ticket_.attempt, .error = std::nullopt, .figures = {}, .written = {}};
   std::unique_ptr<engine::Execution> execution;
   std::shared_ptr<engine::Engine> engine;
   std::function<void()> interrupt;
@@ -169,6 +171,7 @@ void RunningTask::End(const arrow::Status& status) {
     if (stop_.ok()) stop_ = status;
     if (!stop_.ok()) finished.error = base::ErrorOf(stop_);
     finished.figures = FiguresNow();
+    if (execution_) finished.written = execution_->written();
     execution = std::move(execution_);
     engine = std::move(engine_);
     interrupt = std::move(interrupt_);
@@ -178,6 +181,15 @@ void RunningTask::End(const arrow::Status& status) {
   execution.reset();
   engine.reset();
   on_end_(finished, std::move(permit));
+}
+
+std::chrono::steady_clock::time_point RunningTask::Deadline() const {
+  using TimePoint = std::chrono::steady_clock::time_point;
+  if (limits_.timeout_ms <= 0) return TimePoint::max();
+  const auto room =
+      std::chrono::duration_cast<std::chrono::milliseconds>(TimePoint::max() - admitted_at_);
+  const std::chrono::milliseconds timeout(limits_.timeout_ms);
+  return timeout < room ? admitted_at_ + timeout : TimePoint::max();
 }
 
 protocol::Figures RunningTask::FiguresNow() const {

@@ -55,6 +55,7 @@ class RunningTask {
   void InterruptInside() EIDER_REQUIRES(mutex_);
   void Leave() EIDER_REQUIRES(mutex_);
   void End(const arrow::Status& status);
+  std::chrono::steady_clock::time_point Deadline() const;
   protocol::Figures FiguresNow() const EIDER_REQUIRES(mutex_);
   arrow::Status Overdue() EIDER_REQUIRES(mutex_);
 

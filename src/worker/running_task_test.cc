@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,8 +33,7 @@ class RunningTaskTest : public testing::Test {
     auto admitted = admission_.Admit(SealTicket(ticket, key_));
     EXPECT_TRUE(admitted.ok()) << admitted.status();
     task_ = std::make_shared<RunningTask>(
-        *std::move(admitted), std::make_shared<FakeEngine>(gate_), limits_,
-        [this] { return client_gone_.load(); }, clock_,
+        *std::move(admitted), engine_, limits_, [this] { return client_gone_.load(); }, clock_,
         [this](const protocol::Finished& finished, SlotPermit permit) {
           finished_.push_back(finished);
         });
@@ -51,6 +52,7 @@ class RunningTaskTest : public testing::Test {
   Admission admission_{"w1", "b1", 4, key_, clock_};
   RunningTask::Limits limits_{.timeout_ms = 1'000, .stall_timeout_ms = 300};
   std::shared_ptr<FakeGate> gate_ = std::make_shared<FakeGate>();
+  std::shared_ptr<FakeEngine> engine_ = std::make_shared<FakeEngine>(gate_);
   std::atomic<bool> client_gone_ = false;
   std::shared_ptr<RunningTask> task_;
   std::vector<protocol::Finished> finished_;
@@ -72,6 +74,32 @@ TEST_F(RunningTaskTest, TheProperEndEndsItOnce) {
   ExpectEnded("");
   EXPECT_EQ(finished_[0].figures.rows, 2);
   EXPECT_EQ(finished_[0].attempt.task_id, "t1");
+}
+
+TEST_F(RunningTaskTest, ReportsWhatItWrote) {
+  auto stream = Begin("write s3://b/k");
+  ASSERT_TRUE(stream->Execute().ok());
+  while (*stream->Next() != nullptr) {
+  }
+  ASSERT_EQ(finished_.size(), 1u);
+  EXPECT_EQ(finished_[0].written, std::vector<std::string>{"s3://b/k"});
+}
+
+TEST_F(RunningTaskTest, TheEngineKnowsItsDeadline) {
+  using Clock = std::chrono::steady_clock;
+  const auto before = Clock::now();
+  auto stream = Begin("give 1");
+  ASSERT_TRUE(stream->Execute().ok());
+  EXPECT_GE(engine_->deadline.load(), before + std::chrono::milliseconds(1'000));
+  EXPECT_LE(engine_->deadline.load(), Clock::now() + std::chrono::milliseconds(1'000));
+  limits_.timeout_ms = 0;
+  stream = Begin("give 1");
+  ASSERT_TRUE(stream->Execute().ok());
+  EXPECT_EQ(engine_->deadline.load(), Clock::time_point::max());
+  limits_.timeout_ms = std::numeric_limits<int64_t>::max();
+  stream = Begin("give 1");
+  ASSERT_TRUE(stream->Execute().ok());
+  EXPECT_EQ(engine_->deadline.load(), Clock::time_point::max());
 }
 
 TEST_F(RunningTaskTest, AnErrorEndsItAndStaysItsError) {

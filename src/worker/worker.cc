@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "base/random.h"
+#include "config/limits.h"
 #include "worker/stream.h"
+#include "worker/written.h"
 
 namespace eider::worker {
 namespace {
@@ -60,11 +62,16 @@ std::shared_ptr<RunningTask> Worker::Begin(Admitted admitted, std::function<bool
 }
 
 // The slot is free before the coordinator hears of it, so that its next ticket finds it so.
-void Worker::OnEnd(const protocol::Finished& finished, SlotPermit permit) {
+void Worker::OnEnd(protocol::Finished finished, SlotPermit permit) {
+  finished.figures.cost_nanousd = protocol::CostNanoUsd(finished.figures, options_.prices);
+  finished.written = Shorten(std::move(finished.written), config::kMaxInvalidatedUrls);
+  cache_hits_ += finished.figures.cache_hits;
+  cache_misses_ += finished.figures.cache_misses;
+  if (options_.on_task_end) options_.on_task_end(finished);
   tasks_.Remove(finished.attempt);
   keeper_.NoteTaskEnd();
   permit.Release();
-  attachments_.Emit(finished);
+  attachments_.Emit(std::move(finished));
 }
 
 arrow::Status Worker::Attach(protocol::Channel& channel) { return attachments_.Serve(channel); }
@@ -83,13 +90,17 @@ protocol::Hello Worker::MakeHello() const {
 protocol::Heartbeat Worker::MakeHeartbeat() const {
   const std::shared_ptr<engine::Engine> engine = keeper_.engine();
   const std::string not_ready_why = keeper_.NotReadyWhy();
+  protocol::CacheFigures cache = engine ? engine->cache_figures() : protocol::CacheFigures{};
+  cache.hits = cache_hits_;
+  cache.misses = cache_misses_;
   return {.clock_ms = clock_.MonotonicMs(),
           .running = admission_.occupied(),
           .ready = not_ready_why.empty(),
           .not_ready_why = not_ready_why,
           .draining = admission_.draining(),
           .memory_used_bytes = engine ? engine->memory_used_bytes() : 0,
-          .cache_bytes = engine ? engine->cache_bytes() : 0};
+          .cache_bytes = engine ? engine->cache_bytes() : 0,
+          .cache = std::move(cache)};
 }
 
 }  // namespace eider::worker

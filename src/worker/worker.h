@@ -3,6 +3,7 @@
 
 #include <arrow/result.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,9 +32,13 @@ class Worker final : public Service {
     // A client that asks for no batch for this long loses its query and slot; 0: never.
     int64_t stall_timeout_ms = 60'000;
     std::string version;
+    protocol::S3Prices prices;  // for the estimate of what a task cost
     // A small read of the storage, run by a thread of its own until it succeeds once; until then
     // the worker reports that it is not ready. Empty: nothing to read, ready.
     std::function<arrow::Status()> probe;
+    // Called at each task's end, before the coordinator hears of it, from whichever thread ended
+    // it.
+    std::function<void(const protocol::Finished&)> on_task_end;
     // Called once, from the thread of the command, when a coordinator orders a drain.
     std::function<void()> on_drain;
   };
@@ -70,9 +75,10 @@ class Worker final : public Service {
          protocol::ClusterKey key, const base::Clock& clock);
 
   std::shared_ptr<RunningTask> Begin(Admitted admitted, std::function<bool()> client_gone);
-  void OnEnd(const protocol::Finished& finished, SlotPermit permit);
+  void OnEnd(protocol::Finished finished, SlotPermit permit);
   void CancelTask(const protocol::Command& command);
   arrow::Status ClearCache();
+  arrow::Status Invalidate(const protocol::Command& command);
   protocol::Hello MakeHello() const;
   protocol::Heartbeat MakeHeartbeat() const;
 
@@ -81,6 +87,9 @@ class Worker final : public Service {
   const base::Clock& clock_;
   const int threads_;
   const int64_t memory_limit_bytes_;
+  // Reads of all tasks that have ended.
+  std::atomic<int64_t> cache_hits_ = 0;
+  std::atomic<int64_t> cache_misses_ = 0;
   Admission admission_;
   EngineKeeper keeper_;
   Attachments attachments_;

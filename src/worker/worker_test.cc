@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -7,6 +8,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "protocol/channel_pair.h"
@@ -58,7 +60,8 @@ class WorkerTest : public testing::Test {
     return worker_->Run(Ticket(task_id, sql), [] { return false; });
   }
 
-  arrow::Status Command(protocol::Command::Kind kind, const std::string& task_id = "") {
+  arrow::Status Command(protocol::Command::Kind kind, const std::string& task_id = "",
+                        const std::vector<std::string>& urls = {}) {
     protocol::Command command;
     command.kind = kind;
     command.worker_id = "w1";
@@ -66,6 +69,7 @@ class WorkerTest : public testing::Test {
     command.expires_at_ms = clock_.MonotonicMs() + 60'000;
     command.nonce = std::to_string(++nonce_);
     command.attempt = {.task_id = task_id, .attempt = 0};
+    command.urls = urls;
     return worker_->Execute(SealCommand(command, key_));
   }
 
@@ -127,6 +131,44 @@ TEST_F(WorkerTest, ClearCacheReachesTheEngine) {
   ASSERT_TRUE(Command(protocol::Command::Kind::kClearCache).ok());
   EXPECT_EQ(engine_.load()->cleared, 1);
   EXPECT_EQ(ErrorOf(worker_->Execute("forged")).code, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(WorkerTest, InvalidateReachesTheEngine) {
+  ASSERT_TRUE(Command(protocol::Command::Kind::kInvalidate, "", {"s3://b/k", "s3://b/p/"}).ok());
+  EXPECT_THAT(engine_.load()->invalidated(), testing::ElementsAre("s3://b/k", "s3://b/p/"));
+}
+
+TEST_F(WorkerTest, ATasksEndSaysWhatItWroteAndWhatItCost) {
+  std::vector<protocol::Finished> ended;
+  Worker::Options options = Slots(1);
+  options.prices = {.per_1000_requests = 1'000'000};
+  options.on_task_end = [&](const protocol::Finished& finished) { ended.push_back(finished); };
+  Start(std::move(options));
+  auto [worker_end, coordinator_end] = protocol::PairedChannel::Make();
+  auto served = std::async(std::launch::async,
+                           [&, channel = worker_end.get()] { return worker_->Attach(*channel); });
+  auto session = *protocol::Session::Connect(*coordinator_end, key_, "c1", 1);
+  ASSERT_TRUE(std::holds_alternative<protocol::Hello>(**session->Receive()));
+  auto stream = *Run("t1", "write s3://b/k");
+  while (*stream->Next() != nullptr) {
+  }
+  protocol::Message message = **session->Receive();
+  while (!std::holds_alternative<protocol::Finished>(message)) message = **session->Receive();
+  const auto finished = std::get<protocol::Finished>(message);
+  EXPECT_THAT(finished.written, testing::ElementsAre("s3://b/k"));
+  EXPECT_EQ(finished.figures.cost_nanousd, 2'000);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].figures, finished.figures);
+  // Heartbeats from now on count its reads.
+  while (!std::holds_alternative<protocol::Heartbeat>(message) ||
+         std::get<protocol::Heartbeat>(message).cache.hits == 0) {
+    message = **session->Receive();
+  }
+  const protocol::CacheFigures cache = std::get<protocol::Heartbeat>(message).cache;
+  EXPECT_EQ(cache.budget_bytes, 1'000);
+  EXPECT_EQ(cache.misses, 1);
+  coordinator_end.reset();
+  EXPECT_TRUE(served.get().ok());
 }
 
 TEST_F(WorkerTest, ADrainWaitsForWhatRuns) {

@@ -1,24 +1,27 @@
-// The file systems that stand between DuckDB and what queries read.
+// The file system that stands between DuckDB and S3.
 #pragma once
 
-#include <atomic>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "duckdb/common/file_system.hpp"
-#include "duckdb/common/local_file_system.hpp"
 #include "duckdb/common/multi_file/multi_file_list.hpp"
 
 namespace eider::engine {
 
-// s3:// and its like: passes everything on to httpfs's own file system, counts what each query
-// reads, and refuses URLs with S3 parameters. Thread-safe, as DuckDB's file systems are.
-class S3FileSystem final : public duckdb::FileSystem {
- public:
-  // `httpfs` as taken out of the instance by ExtractSubSystem("S3FileSystem").
-  explicit S3FileSystem(duckdb::unique_ptr<duckdb::FileSystem> httpfs)
-      : httpfs_(std::move(httpfs)) {}
+class ReadPath;
 
-  std::string GetName() const override { return "EiderS3FileSystem"; }
+// s3:// and its like (and https:// where it is allowed): a query's reads and globs go through the
+// cache; writes, and what DuckDB reads for itself, go on to httpfs. Refuses URLs with S3 parameters.
+// Thread-safe, as DuckDB's file systems are.
+class RemoteFileSystem final : public duckdb::FileSystem {
+ public:
+  // `httpfs` as taken out of the instance by ExtractSubSystem(); `read_path` outlives this.
+  RemoteFileSystem(duckdb::unique_ptr<duckdb::FileSystem> httpfs, ReadPath& read_path)
+      : httpfs_(std::move(httpfs)), read_path_(read_path) {}
+
+  std::string GetName() const override { return "Eider" + httpfs_->GetName(); }
   bool CanHandleFile(const std::string& path) override { return httpfs_->CanHandleFile(path); }
 
   void Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes, duckdb::idx_t at) override;
@@ -36,8 +39,9 @@ class S3FileSystem final : public duckdb::FileSystem {
   void Seek(duckdb::FileHandle& handle, duckdb::idx_t at) override;
   void Reset(duckdb::FileHandle& handle) override;
   duckdb::idx_t SeekPosition(duckdb::FileHandle& handle) override;
-  bool OnDiskFile(duckdb::FileHandle& handle) override;
-  bool CanSeek() override { return httpfs_->CanSeek(); }
+  // The Parquet reader fetches ahead only what is not on a disk.
+  bool OnDiskFile(duckdb::FileHandle&) override { return false; }
+  bool CanSeek() override { return true; }
 
   using Opener = duckdb::optional_ptr<duckdb::FileOpener>;
   bool FileExists(const std::string& path, Opener opener) override;
@@ -69,40 +73,12 @@ class S3FileSystem final : public duckdb::FileSystem {
   bool SupportsGlobExtended() const override { return true; }
 
  private:
+  // The same by httpfs.
+  duckdb::unique_ptr<duckdb::FileHandle> PassOn(const duckdb::OpenFileInfo& file,
+                                                duckdb::FileOpenFlags flags, Opener opener);
+
   const duckdb::unique_ptr<duckdb::FileSystem> httpfs_;
-};
-
-// Local files. DuckDB's own sandbox knows which paths are allowed, but counts its spill folder as
-// one and does not tell reading from writing; this refuses queries both. Thread-safe.
-class GuardedLocalFileSystem final : public duckdb::LocalFileSystem {
- public:
-  // From here on, queries may not write, and may not read below `spill_folder` (empty: none).
-  // REQUIRES: no query has run yet.
-  void Close(const std::string& spill_folder);
-
-  using Opener = duckdb::optional_ptr<duckdb::FileOpener>;
-  duckdb::unique_ptr<duckdb::FileHandle> OpenFile(const std::string& path,
-                                                  duckdb::FileOpenFlags flags,
-                                                  Opener opener) override;
-  bool FileExists(const std::string& path, Opener opener) override;
-  void RemoveFile(const std::string& path, Opener opener) override;
-  void MoveFile(const std::string& from, const std::string& to, Opener opener) override;
-  void CreateDirectory(const std::string& path, Opener opener) override;
-  void RemoveDirectory(const std::string& path, Opener opener) override;
-
- protected:
-  duckdb::unique_ptr<duckdb::MultiFileList> GlobFilesExtended(const std::string& path,
-                                                              const duckdb::FileGlobInput& input,
-                                                              Opener opener) override;
-
- private:
-  // Whether a query asks, and not DuckDB for itself.
-  bool Guards(Opener opener) const;
-  void CheckRead(const std::string& path, Opener opener);
-  void CheckWrite(const std::string& path, Opener opener) const;
-
-  std::atomic<bool> closed_{false};
-  std::string spill_folder_;  // set before closed_, with a slash at its end
+  ReadPath& read_path_;
 };
 
 }  // namespace eider::engine
