@@ -109,8 +109,7 @@ FileDescriptor Opened(const std::string& path, int flags) {
 // This thread is in another network namespace while it lives.
 class Inside {
  public:
-  explicit Inside(const std::string& name)
-      : home_(Opened("/proc/thread-self/ns/net", O_RDONLY)) {
+  explicit Inside(const std::string& name) : home_(Opened("/proc/thread-self/ns/net", O_RDONLY)) {
     const FileDescriptor there = Opened("/run/netns/" + name, O_RDONLY);
     if (setns(there.get(), CLONE_NEWNET) != 0) Fail("namespace " + name);
   }
@@ -192,7 +191,8 @@ double Number(std::string_view text) {
 }
 
 bool OnOff(std::string_view text) {
-  if (text != "on" && text != "off") throw std::runtime_error("on or off, not " + std::string(text));
+  if (text != "on" && text != "off")
+    throw std::runtime_error("on or off, not " + std::string(text));
   return text == "on";
 }
 
@@ -274,9 +274,8 @@ void Star::Settle(Link& link, std::istringstream& words) const {
     }
   }
   if (!queue_given) {
-    up.queue_bytes = down.queue_bytes =
-        std::max(static_cast<int64_t>(up.rate_bytes_s * kDefaultQueueSeconds),
-                 kMinQueuePackets * mtu_);
+    up.queue_bytes = down.queue_bytes = std::max(
+        static_cast<int64_t>(up.rate_bytes_s * kDefaultQueueSeconds), kMinQueuePackets * mtu_);
   }
   const int64_t now_ns = NowNs();
   link.up.Set(up, now_ns);
@@ -444,8 +443,7 @@ void Star::Run() {
         // Ctrl-C goes to the whole terminal; who started this decides when its network ends.
         signalfd_siginfo info{};
         if (read(signal.get(), &info, sizeof info) > 0 && info.ssi_signo != SIGINT) ended_ = true;
-      } else if (const auto link = links_.find(static_cast<uint32_t>(key));
-                 link != links_.end()) {
+      } else if (const auto link = links_.find(static_cast<uint32_t>(key)); link != links_.end()) {
         ReadDevice(LinkPtr(link->second));
       }
       DeliverDue();

@@ -8,10 +8,10 @@
 namespace eider::bench {
 
 struct PipeOptions {
-  double rate_bytes_s = 0;   // 0: no limit
-  int64_t delay_ns = 0;      // one way, after the last byte has left
-  int64_t queue_bytes = 0;   // waiting at most; what comes past that is dropped (tail drop)
-  bool on = true;            // false: cut, everything is dropped
+  double rate_bytes_s = 0;  // 0: no limit
+  int64_t delay_ns = 0;     // one way, after the last byte has left
+  int64_t queue_bytes = 0;  // waiting at most; what comes past that is dropped (tail drop)
+  bool on = true;           // false: cut, everything is dropped
 };
 
 struct PipeCounters {
