@@ -5,8 +5,9 @@
 
 Both systems meet in one run, in turns (A B A B ...), in fresh processes with empty caches, so that
 each cold read is one. `shaped` puts S3 behind a round trip of 30 ms and the reader behind a link of
-60 MB/s, in network namespaces (root); `loopback` is this machine as it is. Targets are checked on
-the shaped network; loopback's figures stand beside them. `make bench-reads` builds what it needs.
+60 MB/s, in network namespaces (root); `loopback` is this machine as it is. Targets that are about
+round trips are checked on the shaped network; loopback's figures stand beside them. The exit code
+is 1 when one is missed. `make bench-reads` builds what it needs.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class Row:
         return self.judge()
 
     def judge(self) -> Row:
-        if self.target is not None and self.setting != "loopback":
+        # Only the network's worth depends on the network.
+        if self.target is not None and (self.setting, self.unit) != ("loopback", "x faster"):
             self.met = self.value <= self.target if self.at_most else self.value >= self.target
         return self
 
@@ -122,12 +124,17 @@ def compare(setting: Setting, trials: int, scenario: Scenario) -> tuple[Runs, Ru
 
 
 def row(
-    setting: Setting, name: str, target: float | None, ours: list[Run], theirs: list[Run]
+    setting: Setting,
+    name: str,
+    target: float | None,
+    ours: list[Run],
+    theirs: list[Run],
+    unit: str = "x faster",
 ) -> Row:
     return Row(
         setting.name,
         name,
-        "x faster",
+        unit,
         target,
         ours=[run.ms for run in ours],
         theirs=[run.ms for run in theirs],
@@ -191,12 +198,9 @@ def large_warm(setting: Setting, trials: int) -> Iterator[Row]:
 
 def _warm_rows(setting: Setting, what: str, runs: Runs) -> Iterator[Row]:
     ours, local = runs["ours"], runs["local"]
-    speed = row(setting, f"large file, {what}, warm, against local", 0.85, ours, local)
-    speed.unit = "of its speed"
-    yield speed
-    other = row(setting, "  the same against local in Python", None, ours, runs["python"])
-    other.unit = "of its speed"
-    yield other
+    name = f"large file, {what}, warm, against local"
+    yield row(setting, name, 0.85, ours, local, "of its speed")
+    yield row(setting, f"{name} in Python", None, ours, runs["python"], "of its speed")
     yield Row(
         setting.name,
         f"large file, {what}, warm: CPU over local",
@@ -286,7 +290,7 @@ def line(row: Row) -> str:
     verdict = {None: "", True: "met", False: "MISSED"}[row.met]
     value = f"{amount(row.value)} [{amount(row.low)}..{amount(row.high)}] {row.unit}"
     times = " / ".join(f"{_middle(side)}" for side in (row.ours, row.theirs))
-    return f"{row.name:48} {target:>9}  {value:37} {verdict:7} {times}"
+    return f"{row.name:52} {target:>9}  {value:37} {verdict:7} {times}"
 
 
 def _middle(times: list[float]) -> str:
@@ -321,7 +325,7 @@ def main() -> int:
         with (shaped if name == "shaped" else loopback)() as (setting, said):
             about[f"{name}_check"] = said
             print(f"\n{name}: {said}")
-            print(f"{'':48} {'target':>9}  {'':37} {'':7} ours / theirs, ms")
+            print(f"{'':52} {'target':>9}  {'':37} {'':7} ours / theirs, ms")
             for section in options.sections.split(","):
                 for row in SECTIONS[section](setting, options.trials):
                     rows.append(row)
@@ -347,5 +351,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("reads: interrupted")
     except (NetworkError, RuntimeError) as error:
         sys.exit(f"reads: {error}")
