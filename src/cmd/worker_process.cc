@@ -68,20 +68,24 @@ arrow::Result<engine::EngineOptions> MakeEngineOptions(const config::WorkerOptio
 }
 
 // Whether the object store answers. No bucket is known before the first query, so an answer of any
-// kind below 500 counts. With certificates of its own only the connection is tried: the client that
-// asks here knows the system's alone.
+// kind below 500 counts. Of an endpoint with TLS only the connection is tried: its certificates may
+// be of an authority of its own, and the client that asks here knows the system's alone. AWS is
+// asked where there is a key for it; without, a worker may be for local files or for the secrets of
+// its init file, and is ready at once.
 std::function<arrow::Status()> MakeProbe(const config::S3Options& s3) {
-  if (s3.endpoint.empty()) return {};
+  if (s3.endpoint.empty() && s3.key_id.empty()) return {};
   return [s3]() -> arrow::Status {
-    if (s3.use_ssl) {
-      const auto address = config::ParseHostPort(s3.endpoint);
+    const bool aws = s3.endpoint.empty();
+    const std::string endpoint = aws ? AwsS3Host(s3.region) : s3.endpoint;
+    if (s3.use_ssl && (!aws || !s3.ca_file.empty())) {
+      const auto address = config::ParseHostPort(endpoint);
       const int port = address && address->port != 0 ? address->port : kHttpsPort;
-      return CheckReachable(address ? address->host : s3.endpoint, port, kProbeTimeoutMs);
+      return CheckReachable(address ? address->host : endpoint, port, kProbeTimeoutMs);
     }
-    const std::string url = "http://" + s3.endpoint + "/";
+    const std::string url = (aws ? "https://" : "http://") + endpoint + "/";
     ARROW_ASSIGN_OR_RAISE(const auto answer, rpc::Fetch("GET", url, {}, "", kProbeTimeoutMs));
     if (answer.status < 500) return arrow::Status::OK();
-    return arrow::Status::IOError("S3 at ", s3.endpoint, " answers HTTP ", answer.status);
+    return arrow::Status::IOError("S3 at ", endpoint, " answers HTTP ", answer.status);
   };
 }
 
