@@ -59,17 +59,14 @@ struct ReadAheadLimits {
 // seen, in this file or in another with its ColumnUse.
 //
 // What may be fetched in vain, at worst, in a file of which DuckDB touches T row groups:
-//  - in row groups that it skips, the expected columns of T / 3 of them;
-//  - in row groups that it touches, leaving out a column that a filter made needless: of each
-//  column
-//    as many chunks as were read of it in the query, and one more;
-//  - besides, of the row groups after the last touched, where DuckDB stops or jumps on: the
-//  expected
-//    columns of max_row_groups_ahead, of max_bytes_ahead, or of T (of max(1, T / 4) where row group
-//    0 was not touched), whichever is least; nothing where T is 1;
+//  - in row groups that it skips: the expected columns of T / 3 of them;
+//  - in row groups that it touches, where a filter made a column needless: of each column as many
+//    chunks as were read of it in the query, and one more;
+//  - after the last row group touched, where DuckDB stops or jumps on: the expected columns of
+//    max_row_groups_ahead, of max_bytes_ahead, or of T (of max(1, T / 4) where row group 0 was
+//    not touched), whichever is least; nothing where T is 1;
 //  - gaps of up to kParquetMergeGapBytes between chunks that are fetched as one.
-// A scan that reads the same columns in every row group to its end fetches nothing but gaps in
-// vain.
+// A scan to its end that reads the same columns in each row group fetches only gaps in vain.
 class ReadAhead {
  public:
   using Extent = ParquetLayout::Extent;
