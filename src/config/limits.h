@@ -67,13 +67,13 @@ static_assert(kMaxFetchBytes <= kMaxPrefetchBytes);
 // steps that double.
 inline constexpr int64_t kMinReadAheadBytes = 1 * kMiB;
 inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
-// Of a Parquet file the chunks of the columns that a query reads are fetched ahead of it: all those of
-// a row group at once, and those of the next row groups within the bytes above.
-inline constexpr int64_t kMaxParquetFooterBytes = 4 * kMiB;  // of larger ones nothing is known ahead
+// Of a Parquet file the chunks of the columns that a query reads are fetched ahead of it: all those
+// of a row group at once, and those of the next row groups within the bytes above.
+inline constexpr int64_t kMaxParquetFooterBytes = 4 * kMiB;  // of larger ones nothing is known
 inline constexpr int64_t kMaxParquetChunks = 1'000'000;
 inline constexpr int64_t kMaxRowGroupsAhead = 8;
-inline constexpr int64_t kParquetMergeGapBytes = 16 * kKiB;  // between chunks of one GET, as in DuckDB
-inline constexpr size_t kMaxColumnUses = 64;  // schemas of Parquet files in a query
+inline constexpr int64_t kParquetMergeGapBytes = 16 * kKiB;  // inside one GET, as in DuckDB
+inline constexpr size_t kMaxColumnUses = 64;                 // schemas of Parquet files in a query
 // Secrets that their provider can renew are asked anew this often, before what they hold expires.
 inline constexpr int64_t kSecretRenewalMs = 10 * kMinuteMs;
 inline constexpr int64_t kMinSecretRenewalMs = 1 * kSecondMs;

@@ -30,10 +30,10 @@ std::shared_ptr<const ParquetLayout> LayoutOf(const Bytes& file) {
   return footer ? ParseParquetLayout(*footer, static_cast<int64_t>(file.size())) : nullptr;
 }
 
-// 1000 rows of {a: int64, s: {x: int64, y: string}} in row groups of `row_group_rows`.
+// 1000 rows of {a: int64, s: {x: int64, y: string}} in row groups of `row_group_rows`, and nothing
+// between the chunks and the footer.
 Bytes WriteWithArrow(int64_t row_group_rows,
-                     const std::shared_ptr<parquet::WriterProperties>& properties =
-                         parquet::default_writer_properties()) {
+                     std::shared_ptr<parquet::FileEncryptionProperties> encryption = nullptr) {
   arrow::Int64Builder numbers;
   arrow::StringBuilder words;
   for (int64_t i = 0; i < 1000; ++i) {
@@ -45,10 +45,13 @@ Bytes WriteWithArrow(int64_t row_group_rows,
       *arrow::StructArray::Make({a, *words.Finish()}, std::vector<std::string>{"x", "y"});
   const auto table = arrow::Table::Make(
       arrow::schema({arrow::field("a", a->type()), arrow::field("s", s->type())}), {a, s});
+  parquet::WriterProperties::Builder properties;
+  properties.disable_write_page_index();
+  if (encryption != nullptr) properties.encryption(std::move(encryption));
   const auto sink = *arrow::io::BufferOutputStream::Create();
-  EXPECT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, row_group_rows,
-                                         properties)
-                  .ok());
+  const auto status = parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink,
+                                                 row_group_rows, properties.build());
+  EXPECT_TRUE(status.ok()) << status;
   const auto buffer = *sink->Finish();
   return {buffer->data(), buffer->data() + buffer->size()};
 }
@@ -59,7 +62,7 @@ TEST(ParquetLayoutTest, LeavesOfNestedColumnsInManyRowGroups) {
   ASSERT_NE(layout, nullptr);
   EXPECT_EQ(layout->leaves(), 3);
   EXPECT_EQ(layout->row_groups(), 100);
-  // Without indexes or filters, chunks fill the file between its magic and its footer.
+  // Chunks fill the file between its magic and its footer.
   int64_t at = 4;
   for (size_t chunk = 0; chunk < 300; ++chunk) {
     EXPECT_EQ(layout->chunk(chunk).offset, at);
@@ -135,16 +138,15 @@ TEST_F(DuckDBFileTest, AFileWithoutRows) {
 }
 
 TEST(ParquetLayoutTest, EncryptedFootersAndColumns) {
-  const std::string key = "0123456789012345";
-  const auto write = [&](bool plain_footer) {
+  const auto write = [](bool plain_footer) {
     parquet::ColumnPathToEncryptionPropertiesMap columns;
     columns["a"] = parquet::ColumnEncryptionProperties::WithColumnKey(
         arrow::util::SecureString(std::string("5432109876543210")));
-    parquet::FileEncryptionProperties::Builder encryption{arrow::util::SecureString(key)};
+    parquet::FileEncryptionProperties::Builder encryption{
+        arrow::util::SecureString(std::string("0123456789012345"))};
     if (plain_footer) encryption.set_plaintext_footer();
     encryption.encrypted_columns(std::move(columns));
-    return WriteWithArrow(
-        100, parquet::WriterProperties::Builder().encryption(encryption.build())->build());
+    return WriteWithArrow(100, encryption.build());
   };
   const Bytes encrypted = write(false);
   EXPECT_EQ(std::memcmp(&*encrypted.end() - 4, "PARE", 4), 0);
@@ -185,7 +187,9 @@ TEST(ParquetLayoutTest, TruncatedFooters) {
   const auto whole = ParseParquetLayout(footer, size);
   for (size_t bytes = 0; bytes < footer.size(); ++bytes) {
     const auto layout = ParseParquetLayout(footer.first(bytes), size);
-    if (bytes < footer.size() / 2) EXPECT_EQ(layout, nullptr) << bytes;
+    if (bytes < footer.size() / 2) {
+      EXPECT_EQ(layout, nullptr) << bytes;
+    }
   }
   EXPECT_EQ(ParseParquetLayout(footer, static_cast<int64_t>(footer.size())), nullptr);
   EXPECT_EQ(ParseParquetLayout(footer, size - 1), nullptr);  // the last chunk is in the footer

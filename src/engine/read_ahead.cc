@@ -99,8 +99,15 @@ std::vector<size_t> ReadAhead::Expected(size_t row_group) const {
   return use_->Expected({first, first + static_cast<ptrdiff_t>(layout_->leaves())});
 }
 
-bool ReadAhead::IsDense() const {
-  return touched_count_ >= 2 && 4 * touched_count_ >= 3 * (last_touched_ - first_touched_ + 1);
+size_t ReadAhead::RowGroupsAhead() const {
+  const bool dense =
+      touched_count_ >= 2 && 4 * touched_count_ >= 3 * (last_touched_ - first_touched_ + 1);
+  if (!dense) return 0;
+  // Statistics that let DuckDB skip the file's beginning will let it skip the end too.
+  const size_t earned =
+      first_touched_ == 0 ? touched_count_ : std::max<size_t>(1, touched_count_ / 4);
+  const size_t left = layout_->row_groups() - 1 - last_touched_;
+  return std::min({left, earned, static_cast<size_t>(limits_.max_row_groups_ahead)});
 }
 
 void ReadAhead::Take(size_t chunk, std::vector<size_t>* places) {
@@ -112,9 +119,8 @@ void ReadAhead::Take(size_t chunk, std::vector<size_t>* places) {
 // The limits are of all that is ahead, returned before or now, so that they move on with DuckDB.
 std::vector<size_t> ReadAhead::PlacesAhead(const std::vector<size_t>& columns) {
   std::vector<size_t> places;
-  if (columns.empty() || !IsDense()) return places;
-  const size_t left = layout_->row_groups() - 1 - last_touched_;
-  const size_t row_groups = std::min(left, static_cast<size_t>(limits_.max_row_groups_ahead));
+  if (columns.empty()) return places;
+  const size_t row_groups = RowGroupsAhead();
   int64_t bytes = 0;
   for (size_t ahead = 1; ahead <= row_groups; ++ahead) {
     for (const size_t leaf : columns) {

@@ -53,21 +53,20 @@ struct ReadAheadLimits {
 // The rule: with each read of a chunk that was not read before, the chunks of the expected columns
 // (ColumnUse::Expected) in that row group, whatever their size. Besides, where two row groups or
 // more of this file were touched, and 3 of 4 from the first to the last of them (else statistics
-// let DuckDB skip row groups), the expected columns' chunks in the row groups after the last, up to
-// the limits. Nothing before one row group has been seen, in this file or in another with its
-// ColumnUse.
+// let DuckDB skip row groups), the expected columns' chunks in the row groups after the last:
+// within the limits, and in no more row groups than were touched, or a quarter of that (but one at
+// least) where the file's first row group was not touched. Nothing before one row group has been
+// seen, in this file or in another with its ColumnUse.
 //
 // What may be fetched in vain, at worst, in a file of which DuckDB touches T row groups:
-//  - in row groups that it skips, the expected columns of T / 3 of them;
-//  - in row groups that it touches, leaving out a column that a filter made needless: of each
-//  column
-//    as many chunks as were read of it in the query, and one more;
-//  - besides, of the row groups after the last touched, where DuckDB stops or jumps on: the
-//  expected
-//    columns of max_row_groups_ahead or max_bytes_ahead, whichever is less; nothing where T is 1;
+//  - in row groups that it skips: the expected columns of T / 3 of them;
+//  - in row groups that it touches, where a filter made a column needless: of each column as many
+//    chunks as were read of it in the query, and one more;
+//  - after the last row group touched, where DuckDB stops or jumps on: the expected columns of
+//    max_row_groups_ahead, of max_bytes_ahead, or of T (of max(1, T / 4) where row group 0 was
+//    not touched), whichever is least; nothing where T is 1;
 //  - gaps of up to kParquetMergeGapBytes between chunks that are fetched as one.
-// A scan that reads the same columns in every row group to its end fetches nothing but gaps in
-// vain.
+// A scan to its end that reads the same columns in each row group fetches only gaps in vain.
 class ReadAhead {
  public:
   using Extent = ParquetLayout::Extent;
@@ -86,7 +85,7 @@ class ReadAhead {
   std::vector<size_t> NewlyRead(int64_t offset, int64_t length);
   void Count(size_t chunk);
   std::vector<size_t> Expected(size_t row_group) const;
-  bool IsDense() const;
+  size_t RowGroupsAhead() const;
   void Take(size_t chunk, std::vector<size_t>* places);
   std::vector<size_t> PlacesAhead(const std::vector<size_t>& columns);
   void AppendMerged(std::vector<size_t> places, std::vector<Extent>* extents);
