@@ -119,7 +119,8 @@ arrow::Result<ParsedProfile> ParseSharedFile(std::string_view text, SharedFile f
       continue;
     }
     const size_t equals = line.find('=');
-    if (equals == std::string_view::npos) return Wrong(number, "neither `[section]` nor `key = value`");
+    if (equals == std::string_view::npos)
+      return Wrong(number, "neither `[section]` nor `key = value`");
     if (!inside || kBlanks.find(raw.front()) != std::string_view::npos) continue;  // or nested
     Set(Trim(line.substr(0, equals)), Trim(WithoutComment(line.substr(equals + 1))),
         parsed.profile);
@@ -152,7 +153,7 @@ arrow::Result<std::unique_ptr<SharedConfig>> SharedConfig::Load(SharedPaths path
 
 SharedConfig::Stamps SharedConfig::Look() const {
   const auto look = [](const std::string& path) {
-    struct stat file {};
+    struct stat file{};
     if (path.empty() || stat(path.c_str(), &file) != 0) return Stamp();
     constexpr int64_t kSecondNs = 1'000'000'000;
     return Stamp{.inode = static_cast<int64_t>(file.st_ino),
@@ -182,6 +183,10 @@ SharedProfile SharedConfig::Get() {
   looked_ms_ = now_ms;
   const Stamps stamps = Look();
   if (stamps == stamps_) return profile_;
+  const bool same_files = stamps.credentials.inode == stamps_.credentials.inode &&
+                          stamps.config.inode == stamps_.config.inode;
+  const bool settled = std::exchange(seen_, stamps) == stamps;
+  if (same_files && !settled) return profile_;
   auto read = Read();
   // Written meanwhile, or not whole yet: the next look comes.
   if (!read.ok() || Look() != stamps) return profile_;

@@ -29,8 +29,8 @@ struct SharedPaths {
   std::string config;       // ~/.aws/config: sections [profile NAME] and [default]
 };
 
-// The profile `name` of one file's text. `found` is whether it is there at all. Errors: INVALID_QUERY
-// with the line's number, and nothing of what is in it. Pure.
+// The profile `name` of one file's text. `found` is whether it is there at all. Errors:
+// INVALID_QUERY with the line's number, and nothing of what is in it. Pure.
 struct ParsedProfile {
   bool found = false;
   SharedProfile profile;
@@ -40,7 +40,8 @@ arrow::Result<ParsedProfile> ParseSharedFile(std::string_view text, SharedFile f
                                              std::string_view name);
 
 // Thread-safe. The files are looked at again at most once a second, when somebody asks; one that is
-// gone, broken or half-written leaves the old values in place until it is whole.
+// gone, broken or half-written leaves the old values in place until it is whole. One that is
+// written in place (not replaced by another file) counts once it is the same at two looks.
 class SharedConfig {
  public:
   // A file that does not exist says nothing. Errors: INVALID_QUERY for one that cannot be read or
@@ -73,7 +74,8 @@ class SharedConfig {
   const std::string name_;
   const base::Clock& clock_;
   base::Mutex mutex_;
-  Stamps stamps_ EIDER_GUARDED_BY(mutex_);
+  Stamps stamps_ EIDER_GUARDED_BY(mutex_);  // of what profile_ is
+  Stamps seen_ EIDER_GUARDED_BY(mutex_);    // at the last look
   SharedProfile profile_ EIDER_GUARDED_BY(mutex_);
   int64_t looked_ms_ EIDER_GUARDED_BY(mutex_) = 0;
 };

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -36,8 +35,9 @@ constexpr char kCredentials[] =
 TEST(SharedFile, ReadsAProfile) {
   EXPECT_EQ(Parsed(kCredentials, SharedFile::kCredentials, "default"),
             (SharedProfile{.key_id = "AKID", .secret_key = "a/b+c=#d"}));
-  EXPECT_EQ(Parsed(kCredentials, SharedFile::kCredentials, "other"),
-            (SharedProfile{.key_id = "AKID2", .secret_key = "SECRET2", .session_token = "TOKEN2=="}));
+  EXPECT_EQ(
+      Parsed(kCredentials, SharedFile::kCredentials, "other"),
+      (SharedProfile{.key_id = "AKID2", .secret_key = "SECRET2", .session_token = "TOKEN2=="}));
 }
 
 TEST(SharedFile, ConfigMarksProfilesAndNestsSettings) {
@@ -56,9 +56,9 @@ TEST(SharedFile, ConfigMarksProfilesAndNestsSettings) {
 }
 
 TEST(SharedFile, BrokenOnesAreToldWithoutTheirContent) {
-  for (const char* text : {"[default\nx = 1\n", "[default]\naws_access_key_id\n",
-                           "[default]\naws_access_key_id = SECRET\n",
-                           "[default]\naws_secret_access_key = SECRET\n"}) {
+  for (const char* text :
+       {"[default\nx = 1\n", "[default]\naws_access_key_id\n",
+        "[default]\naws_access_key_id = SECRET\n", "[default]\naws_secret_access_key = SECRET\n"}) {
     const auto parsed = ParseSharedFile(text, SharedFile::kCredentials, "default");
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_EQ(base::ErrorOf(parsed.status()).code, base::ErrorCode::kInvalidQuery);
@@ -81,9 +81,8 @@ class SharedConfigTest : public testing::Test {
     return shared.Get();
   }
 
-  const std::string folder_ =
-      testing::TempDir() + "shared_config_" + std::to_string(::getpid()) + "_" +
-      testing::UnitTest::GetInstance()->current_test_info()->name();
+  const std::string folder_ = testing::TempDir() + "shared_config_" + std::to_string(::getpid()) +
+                              "_" + testing::UnitTest::GetInstance()->current_test_info()->name();
   const SharedPaths paths_{.credentials = folder_ + "/credentials", .config = folder_ + "/config"};
   base::ManualClock clock_;
 };
@@ -103,8 +102,9 @@ TEST_F(SharedConfigTest, NoFilesSayNothingButANamedProfileMustExist) {
 
 TEST_F(SharedConfigTest, BothFilesAreMerged) {
   Replace(paths_.credentials, KeysOf("A"));
-  Replace(paths_.config, "[default]\nregion = eu-west-1\naws_access_key_id = B\n"
-                         "aws_secret_access_key = of-B\naws_session_token = T\n");
+  Replace(paths_.config,
+          "[default]\nregion = eu-west-1\naws_access_key_id = B\n"
+          "aws_secret_access_key = of-B\naws_session_token = T\n");
   const auto shared = SharedConfig::Load(paths_, "default", clock_);
   ASSERT_TRUE(shared.ok()) << shared.status();
   EXPECT_EQ((*shared)->Get(),
@@ -132,7 +132,19 @@ TEST_F(SharedConfigTest, HalfWrittenFilesLeaveTheOldValues) {
   std::filesystem::remove(paths_.credentials);
   EXPECT_EQ(GetLater(*shared).key_id, "A");
   Replace(paths_.credentials, whole);
+  GetLater(*shared);  // the new file may have got the old one's inode
   EXPECT_EQ(GetLater(*shared).key_id, "B");
+}
+
+TEST_F(SharedConfigTest, WhatIsWrittenInPlaceCountsOnceItRests) {
+  Replace(paths_.credentials, KeysOf("A"));
+  const auto shared = *SharedConfig::Load(paths_, "default", clock_);
+  const std::string whole = KeysOf("BBBB");
+  std::ofstream(paths_.credentials) << whole.substr(0, whole.size() - 3);  // a secret cut short
+  EXPECT_EQ(GetLater(*shared).secret_key, "of-A");
+  std::ofstream(paths_.credentials) << whole;
+  EXPECT_EQ(GetLater(*shared).secret_key, "of-A");
+  EXPECT_EQ(GetLater(*shared).secret_key, "of-BBBB");
 }
 
 }  // namespace

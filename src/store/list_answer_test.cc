@@ -13,7 +13,8 @@ TEST(ListAnswer, AnEncodedPage) {
       "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
       "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"
       "<NextContinuationToken>1+x/y==</NextContinuationToken>"
-      "<Contents><Key>a%2Bb+c%2525/%C3%A4</Key><LastModified>2026-03-01T12:00:00.750Z</LastModified>"
+      "<Contents><Key>a%2Bb+c%2525/%C3%A4</Key><LastModified>2026-03-01T12:00:00.750Z</"
+      "LastModified>"
       "<ETag>&quot;abc&quot;</ETag><Size>5368709120</Size></Contents>"
       "<CommonPrefixes><Prefix>d%3D1/</Prefix></CommonPrefixes></ListBucketResult>");
   ASSERT_TRUE(page.ok()) << page.status();

@@ -44,10 +44,7 @@ std::shared_ptr<Access> AccessTo(const std::string& endpoint) {
 }
 
 GetRequest GetOf(const std::string& endpoint, Range range) {
-  return {.access = AccessTo(endpoint),
-          .object = {"b", "k"},
-          .url = "s3://b/k",
-          .range = range};
+  return {.access = AccessTo(endpoint), .object = {"b", "k"}, .url = "s3://b/k", .range = range};
 }
 
 // One GET of `range` that `answer` is the answer to, after which the connection is closed.
@@ -73,9 +70,8 @@ ErrorCode CodeOf(const arrow::Result<GetResult>& result) {
 constexpr char kPart[] = "206 Partial Content";
 
 TEST(S3Store, GivesSlicesAndSuffixes) {
-  const ScriptedServer server([](const Request& request, Peer& peer) {
-    peer.Send(ServeObject(request, kObject, kTag));
-  });
+  const ScriptedServer server(
+      [](const Request& request, Peer& peer) { peer.Send(ServeObject(request, kObject, kTag)); });
   S3Store store(QuickOptions());
   const auto costs = std::make_shared<Costs>();
   const auto slice = store.Get(GetOf(server.endpoint(), Range::Slice(3, 4)), {.costs = costs});
@@ -100,9 +96,8 @@ TEST(S3Store, GivesSlicesAndSuffixes) {
 }
 
 TEST(S3Store, SendsConditionsVerbatimAndSigns) {
-  const ScriptedServer server([](const Request& request, Peer& peer) {
-    peer.Send(ServeObject(request, kObject, kTag));
-  });
+  const ScriptedServer server(
+      [](const Request& request, Peer& peer) { peer.Send(ServeObject(request, kObject, kTag)); });
   S3Store store(QuickOptions());
   GetRequest request = GetOf(server.endpoint(), Range::Suffix(5));
   auto access = std::make_shared<Access>(*request.access);
@@ -128,9 +123,8 @@ TEST(S3Store, SendsConditionsVerbatimAndSigns) {
 }
 
 TEST(S3Store, AnonymousRequestsCarryNoSignature) {
-  const ScriptedServer server([](const Request& request, Peer& peer) {
-    peer.Send(ServeObject(request, kObject, kTag));
-  });
+  const ScriptedServer server(
+      [](const Request& request, Peer& peer) { peer.Send(ServeObject(request, kObject, kTag)); });
   S3Store store(QuickOptions());
   ASSERT_TRUE(store.Get(GetOf(server.endpoint(), Range::Suffix(5)), {}).ok());
   EXPECT_EQ(server.requests()[0].Header("Authorization"), "");
@@ -154,7 +148,8 @@ TEST(S3Store, TruncatedBodyIsUnavailable) {
 
 TEST(S3Store, OverlongBodyIsUnavailable) {
   const auto closed = AnsweredBy(
-      "HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\nContent-Range: bytes 0-3/20\r\n\r\n0123456789",
+      "HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\nContent-Range: bytes "
+      "0-3/20\r\n\r\n0123456789",
       Range::Prefix(4));
   EXPECT_EQ(CodeOf(closed), ErrorCode::kStorageUnavailable);
   EXPECT_THAT(closed.status().message(), HasSubstr("longer than the 4 bytes"));
@@ -166,19 +161,19 @@ TEST(S3Store, OverlongBodyIsUnavailable) {
 }
 
 TEST(S3Store, ContentRangeThatDoesNotFitIsUnavailable) {
-  for (const char* range :
-       {"bytes 1-4/20", "bytes 0-2/20", "bytes 0-4/20", "bytes 0-3/2", "bytes 0-3/*", "bytes 3-0/20",
-        "lines 0-3/20", "bytes */20", "bytes 0-3", "", "bytes 0-99999999999999999999/20"}) {
-    const auto got = AnsweredBy(
-        Answer(kPart, {std::string("Content-Range: ") + range, "ETag: \"v1\""}, "0123"),
-        Range::Prefix(4));
+  for (const char* range : {"bytes 1-4/20", "bytes 0-2/20", "bytes 0-4/20", "bytes 0-3/2",
+                            "bytes 0-3/*", "bytes 3-0/20", "lines 0-3/20", "bytes */20",
+                            "bytes 0-3", "", "bytes 0-99999999999999999999/20"}) {
+    const auto got =
+        AnsweredBy(Answer(kPart, {std::string("Content-Range: ") + range, "ETag: \"v1\""}, "0123"),
+                   Range::Prefix(4));
     EXPECT_EQ(CodeOf(got), ErrorCode::kStorageUnavailable) << range;
   }
-  const auto length = AnsweredBy(Answer(kPart, {"Content-Range: bytes 0-3/20"}, "01234"),
-                                 Range::Prefix(4));
+  const auto length =
+      AnsweredBy(Answer(kPart, {"Content-Range: bytes 0-3/20"}, "01234"), Range::Prefix(4));
   EXPECT_EQ(CodeOf(length), ErrorCode::kStorageUnavailable);
-  const auto suffix = AnsweredBy(Answer(kPart, {"Content-Range: bytes 0-3/20"}, "0123"),
-                                 Range::Suffix(4));
+  const auto suffix =
+      AnsweredBy(Answer(kPart, {"Content-Range: bytes 0-3/20"}, "0123"), Range::Suffix(4));
   EXPECT_EQ(CodeOf(suffix), ErrorCode::kStorageUnavailable);
 }
 
@@ -194,8 +189,8 @@ TEST(S3Store, WholeObjectWherePartWasAskedIsCut) {
   const auto past = AnsweredBy(Answer("200 OK", {"ETag: \"v1\""}, kObject), Range::Slice(50, 4));
   ASSERT_TRUE(past.ok()) << past.status();
   EXPECT_EQ(past->bytes->size(), 0);
-  const auto huge = AnsweredBy("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n0123",
-                               Range::Prefix(4));
+  const auto huge =
+      AnsweredBy("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n0123", Range::Prefix(4));
   EXPECT_EQ(CodeOf(huge), ErrorCode::kStorageUnavailable);
   EXPECT_THAT(huge.status().message(), HasSubstr("serves no ranges"));
   const auto endless = AnsweredBy("HTTP/1.1 200 OK\r\n\r\n0123", Range::Prefix(4));
@@ -203,11 +198,12 @@ TEST(S3Store, WholeObjectWherePartWasAskedIsCut) {
 }
 
 TEST(S3Store, ConditionsThatHoldOrNot) {
-  const auto changed = AnsweredBy(Answer("412 Precondition Failed", {}, ""), Range::Prefix(4), kTag);
+  const auto changed =
+      AnsweredBy(Answer("412 Precondition Failed", {}, ""), Range::Prefix(4), kTag);
   ASSERT_TRUE(changed.ok()) << changed.status();
   EXPECT_EQ(changed->outcome, GetResult::Outcome::kChanged);
-  const auto same = AnsweredBy("HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n",
-                               Range::Prefix(4), "", kTag);
+  const auto same =
+      AnsweredBy("HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n", Range::Prefix(4), "", kTag);
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_EQ(same->outcome, GetResult::Outcome::kNotModified);
   const auto unasked = AnsweredBy("HTTP/1.1 304 Not Modified\r\n\r\n", Range::Prefix(4));
@@ -219,8 +215,8 @@ TEST(S3Store, AnotherETagIsAChangeThoughTheConditionWasIgnored) {
   const auto changed = AnsweredBy(Answer(kPart, newer, "0123"), Range::Prefix(4), kTag);
   ASSERT_TRUE(changed.ok()) << changed.status();
   EXPECT_EQ(changed->outcome, GetResult::Outcome::kChanged);
-  const auto none = AnsweredBy(Answer(kPart, {"Content-Range: bytes 0-3/20"}, "0123"),
-                               Range::Prefix(4), kTag);
+  const auto none =
+      AnsweredBy(Answer(kPart, {"Content-Range: bytes 0-3/20"}, "0123"), Range::Prefix(4), kTag);
   ASSERT_TRUE(none.ok()) << none.status();
   EXPECT_EQ(none->outcome, GetResult::Outcome::kChanged);
 }
@@ -285,10 +281,11 @@ TEST(S3Store, StatusesInWords) {
     EXPECT_THAT(got.status().message(), HasSubstr(one.says));
     EXPECT_THAT(got.status().message(), HasSubstr("s3://b/k"));
   }
-  EXPECT_EQ(ErrorOf(AnsweredBy(Answer("503 Slow Down", {"Retry-After: 7"}, ""), Range::Prefix(4))
-                        .status())
-                .retry_after_ms,
-            7000);
+  EXPECT_EQ(
+      ErrorOf(
+          AnsweredBy(Answer("503 Slow Down", {"Retry-After: 7"}, ""), Range::Prefix(4)).status())
+          .retry_after_ms,
+      7000);
 }
 
 TEST(S3Store, MessagesHoldNoCredential) {
@@ -326,8 +323,9 @@ TEST(S3Store, ResetIsUnavailable) {
 }
 
 TEST(S3Store, SilenceAndStallsAndDripsTimeOut) {
-  const std::string head = "HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\n"
-                           "Content-Range: bytes 0-19/20\r\nContent-Length: 20\r\n\r\n";
+  const std::string head =
+      "HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\n"
+      "Content-Range: bytes 0-19/20\r\nContent-Length: 20\r\n\r\n";
   std::atomic<bool> seen_close = false;
   const ScriptedServer server([&](const Request& request, Peer& peer) {
     if (request.number == 1) peer.Send(head + "01");
@@ -388,9 +386,9 @@ TEST(S3Store, StopEndsARequestAtOnce) {
   EXPECT_EQ(CodeOf(result), ErrorCode::kCancelled);
   EXPECT_LT(Clock::now() - begun, milliseconds(1000));  // some 50 ms on a machine that is not busy
   // A stop before the start.
-  EXPECT_EQ(CodeOf(store.Get(GetOf(server.endpoint(), Range::Prefix(4)),
-                             {.stop = stop.get_token()})),
-            ErrorCode::kCancelled);
+  EXPECT_EQ(
+      CodeOf(store.Get(GetOf(server.endpoint(), Range::Prefix(4)), {.stop = stop.get_token()})),
+      ErrorCode::kCancelled);
   EXPECT_EQ(server.requests().size(), 1U);
 }
 
@@ -486,9 +484,8 @@ TEST(S3Store, PlainHttpFilesMayHaveNoETag) {
 }
 
 TEST(S3Store, TheProxyOfTheEnvironmentCountsForNothing) {
-  const ScriptedServer server([](const Request& request, Peer& peer) {
-    peer.Send(ServeObject(request, kObject, kTag));
-  });
+  const ScriptedServer server(
+      [](const Request& request, Peer& peer) { peer.Send(ServeObject(request, kObject, kTag)); });
   const ScriptedServer proxy([](const Request& request, Peer& peer) {
     peer.Send(ServeObject(request, "of the proxy", kTag));
   });
@@ -547,9 +544,8 @@ TEST(S3Store, ListsThatAreNoneAreUnavailable) {
   for (const char* body : {"", "<html/>", "<ListBucketResult><IsTruncated>true</IsTruncated>",
                            "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
                            "<Error><Code>InternalError</Code></Error>"}) {
-    const ScriptedServer server([body](const Request&, Peer& peer) {
-      peer.Send(Answer("200 OK", {}, body));
-    });
+    const ScriptedServer server(
+        [body](const Request&, Peer& peer) { peer.Send(Answer("200 OK", {}, body)); });
     S3Store store(QuickOptions());
     const auto page =
         store.List({.access = AccessTo(server.endpoint()), .bucket = "b", .url = "s3://b/*"}, {});

@@ -23,9 +23,9 @@ TEST(ObjectUrl, KeysAreTakenAsTheyStand) {
 }
 
 TEST(ObjectUrl, OthersAreRefused) {
-  for (const char* url : {"", "s3", "s3:/b/k", "S3://b/k", "http://b/k", "file:///x", "s3://",
-                          "s3:///k", "s3://b@host/k", "s3://b:80/k", "s3://../k", "s3://b?x/k",
-                          "s3://b%2f/k"}) {
+  for (const char* url :
+       {"", "s3", "s3:/b/k", "S3://b/k", "http://b/k", "file:///x", "s3://", "s3:///k",
+        "s3://b@host/k", "s3://b:80/k", "s3://../k", "s3://b?x/k", "s3://b%2f/k"}) {
     const auto parsed = ParseObjectUrl(url);
     ASSERT_FALSE(parsed.ok()) << url;
     EXPECT_EQ(base::ErrorOf(parsed.status()).code, base::ErrorCode::kInvalidQuery);

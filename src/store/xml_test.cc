@@ -22,12 +22,30 @@ TEST(Xml, ElementsTextAndEntities) {
 }
 
 TEST(Xml, WhatIsNotXmlIsRefused) {
-  for (const char* text :
-       {"", "text", "<a>", "<a></b>", "<a><b></a></b>", "<a/><b/>", "<a/>text", "<a>&nbsp;</a>",
-        "<a>&amp</a>", "<a>&#xD800;</a>", "<a>&#0;</a>", "<a>&#x;</a>", "<a>&#99999999999;</a>",
-        "<a b></a>", "<a b=c></a>", "<a b=\"<\"></a>", "<a b=\"></a>", "<a", "<a></a", "<!-- ",
-        "<a><![CDATA[</a>", "<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>", "< a></a>",
-        "<a b=\"1\"c=\"2\"/>"}) {
+  for (const char* text : {"",
+                           "text",
+                           "<a>",
+                           "<a></b>",
+                           "<a><b></a></b>",
+                           "<a/><b/>",
+                           "<a/>text",
+                           "<a>&nbsp;</a>",
+                           "<a>&amp</a>",
+                           "<a>&#xD800;</a>",
+                           "<a>&#0;</a>",
+                           "<a>&#x;</a>",
+                           "<a>&#99999999999;</a>",
+                           "<a b></a>",
+                           "<a b=c></a>",
+                           "<a b=\"<\"></a>",
+                           "<a b=\"></a>",
+                           "<a",
+                           "<a></a",
+                           "<!-- ",
+                           "<a><![CDATA[</a>",
+                           "<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>",
+                           "< a></a>",
+                           "<a b=\"1\"c=\"2\"/>"}) {
     EXPECT_FALSE(ParseXml(text).ok()) << text;
   }
   std::string deep;
