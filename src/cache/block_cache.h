@@ -1,8 +1,8 @@
 // Pages of objects on the worker's own disk. Design section 5; the file format is in format.h.
 //
 // A block is an aligned 1 MiB of one version of an object: the unit of storage and eviction. A page
-// is 16 KiB of it: the unit that is valid or not, is checksummed and fetched. The memory tier is the
-// kernel's page cache.
+// is 16 KiB of it: the unit that is valid or not, is checksummed and fetched. The memory tier is
+// the kernel's page cache.
 #pragma once
 
 #include <arrow/result.h>
@@ -36,8 +36,8 @@ struct BlockCacheStats {
   int64_t budget_bytes = 0;
   int64_t used_bytes = 0;  // of valid pages, each counted whole
   int64_t blocks = 0;
-  int64_t objects = 0;     // versions with at least one block
-  int64_t evictions = 0;   // blocks, since the start
+  int64_t objects = 0;        // versions with at least one block
+  int64_t evictions = 0;      // blocks, since the start
   int64_t corrupt_pages = 0;  // found and dropped since the start
   int64_t write_failures = 0;
   std::string disabled_why;  // empty: it takes pages
@@ -66,8 +66,8 @@ class BlockCache {
 
   // Also counts as a use of the version, for Find().
   virtual ObjectPtr Intern(const std::string& url, const store::Version& version) = 0;
-  // The version of `url` that was interned last (before a restart: written last) and has pages here, if any: after a restart this is what
-  // S3 is asked about.
+  // The version of `url` that was interned last (before a restart: written last) and has pages
+  // here, if any: after a restart this is what S3 is asked about.
   virtual ObjectPtr Find(const std::string& url) const = 0;
 
   // Bit i: page i of the block is here. Counts as a use of the block.
@@ -80,8 +80,8 @@ class BlockCache {
   // An object whose URL and ETag are together longer than kMaxNameBytes (format.h) is not kept.
   virtual void Write(const Object& object, int64_t offset, std::span<const uint8_t> bytes) = 0;
 
-  // Forgets what is here now. Reads that have begun end well; writes that have begun may leave their
-  // pages behind.
+  // Forgets what is here now. Reads that have begun end well; writes that have begun may leave
+  // their pages behind.
   virtual void Drop(const Object& object) = 0;
   virtual void Clear() = 0;
   // Forgets every version of a URL, or of all URLs that begin with `prefix`, for good: Objects of

@@ -14,15 +14,13 @@
 
 namespace eider::cache {
 
-// Byte `offset` of the version of an object with this ETag.
-inline uint8_t ContentAt(const std::string& etag, int64_t offset) {
-  const uint64_t seed = etag.empty() ? 0 : std::hash<std::string>()(etag);
-  return static_cast<uint8_t>(((static_cast<uint64_t>(offset) + seed) * 0x9E3779B97F4A7C15) >> 56);
-}
-
+// Bytes [offset, offset + length) of the version of an object with this ETag.
 inline std::vector<uint8_t> Content(const std::string& etag, int64_t offset, int64_t length) {
+  const uint64_t seed = std::hash<std::string>()(etag) | 1;
   std::vector<uint8_t> bytes(length);
-  for (int64_t i = 0; i < length; ++i) bytes[i] = ContentAt(etag, offset + i);
+  for (int64_t i = 0; i < length; ++i) {
+    bytes[i] = static_cast<uint8_t>((static_cast<uint64_t>(offset + i + 1) * seed) >> 40);
+  }
   return bytes;
 }
 
@@ -63,7 +61,7 @@ class CacheTest : public ::testing::Test {
   std::string Path(const std::string& file) const { return options_.dir + "/" + file; }
   // What a file takes on disk, in bytes.
   int64_t DiskUse(const std::string& file) const {
-    struct stat info {};
+    struct stat info{};
     EXPECT_EQ(stat(Path(file).c_str(), &info), 0);
     return int64_t{info.st_blocks} * 512;
   }

@@ -221,10 +221,12 @@ void BlockDirectory::PunchRange(int64_t offset, int64_t length) {
   }
 }
 
-bool BlockDirectory::Truncate() { return ftruncate(index_fd_, 0) == 0 && ftruncate(data_fd_, 0) == 0; }
+bool BlockDirectory::Truncate() {
+  return ftruncate(index_fd_, 0) == 0 && ftruncate(data_fd_, 0) == 0;
+}
 
 DiskSpace BlockDirectory::Space() const {
-  struct statvfs info {};
+  struct statvfs info{};
   if (fstatvfs(data_fd_, &info) != 0) return {};
   const auto unit = static_cast<int64_t>(info.f_frsize);
   return {.total_bytes = static_cast<int64_t>(info.f_blocks) * unit,
@@ -240,11 +242,10 @@ arrow::Result<std::string> FindCacheDirectory(const std::string& path) {
   // The workers of `eider up` have theirs in folders of one.
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string nested = entry.path().string();
-    if (fs::exists(nested + "/blocks/FORMAT", error)) return base::MakeError(
-        ErrorCode::kNotFound, message + ": did you mean " + nested + "?");
+    if (fs::exists(nested + "/blocks/FORMAT", error))
+      return base::MakeError(ErrorCode::kNotFound, message + ": did you mean " + nested + "?");
   }
-  return base::MakeError(ErrorCode::kNotFound,
-                         message + ": give a worker's --cache-dir");
+  return base::MakeError(ErrorCode::kNotFound, message + ": give a worker's --cache-dir");
 }
 
 }  // namespace eider::cache

@@ -58,8 +58,7 @@ void DiskCache::Restore() {
     auto stored = DecodeIdentity(record);
     std::optional<PageTable> table;
     if (stored) {
-      const uint64_t possible =
-          PagesOfBlock(stored->identity.version.size, stored->identity.block);
+      const uint64_t possible = PagesOfBlock(stored->identity.version.size, stored->identity.block);
       table = DecodePages(PagesPartOf(record), stored->hash, possible);
     }
     if (table && table->valid != 0) {

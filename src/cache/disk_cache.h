@@ -96,8 +96,8 @@ class DiskCache final : public BlockCache {
   void ForgetUnreadable(Shard& shard, Block& block, uint64_t pages);
 
   // disk_cache_write.cc
-  // The block, pinned and busy, with a new slot where it had none; nullptr where there is nothing to
-  // write or no room. `missing` is of `pages` what is to be written, and has its bytes reserved.
+  // The block, pinned and busy, with a new slot where it had none; nullptr where there is nothing
+  // to write or no room. `missing` is of `pages` what is to be written, and has its bytes reserved.
   Block* Claim(Shard& shard, InternedObject& object, int64_t index, uint64_t pages,
                uint64_t& missing);
   Block* TakeSlot(InternedObject& object, int64_t index);
@@ -127,7 +127,7 @@ class DiskCache final : public BlockCache {
 
   base::Mutex room_;
   S3Fifo policy_ EIDER_GUARDED_BY(room_);
-  std::deque<Block> blocks_ EIDER_GUARDED_BY(room_);        // grows only
+  std::deque<Block> blocks_ EIDER_GUARDED_BY(room_);          // grows only
   std::vector<Block*> spare_blocks_ EIDER_GUARDED_BY(room_);  // without a slot
   // The lowest first: it keeps the files short.
   std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> free_slots_

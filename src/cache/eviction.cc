@@ -69,9 +69,9 @@ void S3Fifo::Remove(Entry& entry) {
 
 S3Fifo::Entry* S3Fifo::Evict() {
   while (small_.oldest != nullptr || main_.oldest != nullptr) {
-    const bool from_small = main_.oldest == nullptr ||
-                            (small_.oldest != nullptr &&
-                             small_.bytes >= capacity_bytes_ / kSmallPart);
+    const bool from_small =
+        main_.oldest == nullptr ||
+        (small_.oldest != nullptr && small_.bytes >= capacity_bytes_ / kSmallPart);
     if (Entry* entry = from_small ? EvictSmall() : EvictMain()) return entry;
   }
   return nullptr;

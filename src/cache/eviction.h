@@ -54,7 +54,7 @@ class S3Fifo {
     Entry* older_ = nullptr;
     uint64_t key_ = 0;
     int64_t weight_bytes_ = 0;
-    std::atomic<int> uses_{0};            // since it came, or lost a round in main; at most kMaxUses
+    std::atomic<int> uses_{0};  // since it came, or lost a round in main; at most kMaxUses
     std::atomic<int64_t> counted_at_{0};  // of the last use that counted, by the clock
   };
 

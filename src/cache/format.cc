@@ -76,7 +76,8 @@ std::optional<StoredIdentity> DecodeIdentity(RecordSpan record) {
   std::memcpy(&head, record.data(), sizeof(head));
   if (head.magic != kMagic || !NamesFit(head)) return std::nullopt;
   if (HashIdentity(record.data(), head) != head.hash) return std::nullopt;
-  const bool exists = head.size > 0 && head.block >= 0 && head.block <= (head.size - 1) / kBlockBytes;
+  const bool exists =
+      head.size > 0 && head.block >= 0 && head.block <= (head.size - 1) / kBlockBytes;
   if (!exists || head.sequence > INT64_MAX) return std::nullopt;
   const char* names = reinterpret_cast<const char*>(record.data()) + kIdentityHeadBytes;
   StoredIdentity stored;

@@ -6,7 +6,8 @@
 //   index    records of 4 KiB, sparse: record s says what slot s holds
 //
 // A record has two parts, little-endian:
-//   identity  which block of which version of which object, and its own hash. Written once, when the
+//   identity  which block of which version of which object, and its own hash. Written once, when
+//   the
 //             slot is taken.
 //   pages     a bitmap of the pages that are here, their checksums, and a checksum of the part.
 //             Written after the pages' bytes, so that it never claims more than there is.

@@ -16,8 +16,7 @@ namespace eider::cache {
 class ObjectTable;
 
 // Thread-safe. Leaves its table when the last one lets go of it.
-class InternedObject final : public Object,
-                             public std::enable_shared_from_this<InternedObject> {
+class InternedObject final : public Object, public std::enable_shared_from_this<InternedObject> {
  public:
   InternedObject(std::shared_ptr<ObjectTable> table, std::string url, store::Version version);
   ~InternedObject() override;
@@ -29,7 +28,7 @@ class InternedObject final : public Object,
   // Of a block of it, well mixed.
   uint64_t BlockKey(int64_t block) const;
 
-  std::atomic<int64_t> blocks{0};     // that the cache has of it
+  std::atomic<int64_t> blocks{0};      // that the cache has of it
   std::atomic<uint64_t> last_used{0};  // greater is later
   std::atomic<bool> retired{false};    // it takes no more pages
 
@@ -53,8 +52,8 @@ class ObjectTable : public std::enable_shared_from_this<ObjectTable> {
 
  private:
   friend class InternedObject;
-  // Weak: who is gone but for its destructor is passed over, and takes out itself. The pointer tells
-  // which is whose.
+  // Weak: who is gone but for its destructor is passed over, and takes out itself. The pointer
+  // tells which is whose.
   struct Held {
     const InternedObject* object;
     std::weak_ptr<InternedObject> weak;

@@ -1,4 +1,5 @@
-// Whether the cache may write to its disk now. Pure: times and free space go in, decisions come out.
+// Whether the cache may write to its disk now. Pure: times and free space go in, decisions come
+// out.
 //
 // Writing stops when a write failed or the file system has less than the reserve free although the
 // cache gave up what it had; after a pause the next write is let through as a trial, and when it
@@ -22,9 +23,9 @@ class WriteGate {
   explicit WriteGate(int reserve_percent) : reserve_percent_(reserve_percent) {}
 
   bool MayWrite(int64_t now_ms) const { return why_.empty() || now_ms >= retry_at_ms_; }
-  // Whether to look at the free space before writing `bytes`: once a second, each 64 MiB, and before
-  // half of what was free above the reserve is gone. Counts the bytes; where it says yes, counts
-  // anew.
+  // Whether to look at the free space before writing `bytes`: once a second, each 64 MiB, and
+  // before half of what was free above the reserve is gone. Counts the bytes; where it says yes,
+  // counts anew.
   bool SpaceCheckDue(int64_t now_ms, int64_t bytes);
   // Takes what was seen: how much has to be given back before `bytes` are written; 0: nothing.
   int64_t Deficit(const DiskSpace& space, int64_t bytes);
