@@ -129,6 +129,18 @@ static_assert(kHedgeMinSamples <= kHedgeWindow);
 inline constexpr int64_t kSharedConfigCheckMs = 1 * kSecondMs;
 inline constexpr int64_t kMaxSharedConfigBytes = 1 * kMiB;
 
+// The block cache on disk. A slot holds a block; there are more slots than full blocks fit into the
+// budget, so that many small objects do not use them up before the bytes.
+inline constexpr int64_t kCacheSlotsPerBlock = 4;
+inline constexpr int64_t kMinCacheSlots = 64;
+inline constexpr int64_t kMaxCacheSlots = 16 * 1024 * 1024;
+inline constexpr int64_t kCacheSpaceCheckMs = 1 * kSecondMs;    // the file system's free space
+inline constexpr int64_t kCacheSpaceCheckBytes = 64 * kMiB;
+inline constexpr int64_t kCacheWriteRetryMs = 30 * kSecondMs;  // after a write that failed
+inline constexpr int64_t kCacheFullRetryMs = 5 * kSecondMs;    // while others fill the disk
+inline constexpr int kMaxBusyVictims = 32;  // blocks in use that are passed over to make room
+static_assert(kMinCacheSlots <= kMaxCacheSlots);
+
 // Ports.
 inline constexpr int kCoordinatorPort = 5000;
 inline constexpr int kWorkerPort = 5005;
