@@ -19,6 +19,7 @@ class NoBlocks final : public BlockCache {
   void Write(const Object&, int64_t, std::span<const uint8_t>) override {}
   void Drop(const Object&) override {}
   void DropUrl(const std::string&) override {}
+  void DropPrefix(const std::string&) override {}
   void Clear() override {}
   BlockCacheStats stats() const override { return {}; }
 

@@ -137,7 +137,11 @@ void Reader::Impl::Invalidate(const std::string& url, bool prefix) {
       return related;
     });
   }
-  if (!prefix) blocks_->DropUrl(url);
+  if (prefix) {
+    blocks_->DropPrefix(url);
+  } else {
+    blocks_->DropUrl(url);
+  }
 }
 
 void Reader::Impl::Clear() {
