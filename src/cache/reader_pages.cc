@@ -68,6 +68,9 @@ arrow::Status Reader::Impl::Read(const Source& source, const ObjectPtr& object, 
     counters.cache_bytes -= end - begin;
   }
   counters.cache_bytes += bytes;
+  // A small object comes whole, as when it is opened without being known from a list.
+  const int64_t size = object->version().size;
+  if (size <= config::kOpeningBytes) missing = {{0, size}};
   for (int round = 0; round < config::kMaxFetchRounds; ++round) {
     const auto awaited = JoinFlights(source, object, missing, reads, /*ahead=*/false);
     ARROW_RETURN_NOT_OK(Await(awaited, object, offset, out, reads));
@@ -76,6 +79,8 @@ arrow::Status Reader::Impl::Read(const Source& source, const ObjectPtr& object, 
     for (const Awaited& one : awaited) {
       const auto result = one.flight ? one.flight->result() : std::nullopt;
       if (result && result->ok()) continue;
+      if (one.extent.offset >= offset + bytes) continue;
+      if (one.extent.offset + one.extent.length <= offset) continue;
       const int64_t begin = std::max(one.extent.offset, offset);
       const int64_t end = std::min(one.extent.offset + one.extent.length, offset + bytes);
       const auto part = out.subspan(static_cast<size_t>(begin - offset),

@@ -71,6 +71,7 @@ inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
 // of a row group at once, and those of the next row groups within the bytes above.
 inline constexpr int64_t kMaxParquetFooterBytes = 4 * kMiB;  // of larger ones nothing is known
 inline constexpr int64_t kMaxParquetChunks = 1'000'000;
+inline constexpr size_t kMaxParquetLayouts = 256;  // files whose chunks are remembered
 inline constexpr int64_t kMaxRowGroupsAhead = 8;
 inline constexpr int64_t kParquetMergeGapBytes = 16 * kKiB;  // inside one GET, as in DuckDB
 inline constexpr size_t kMaxColumnUses = 64;                 // schemas of Parquet files in a query

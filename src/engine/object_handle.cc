@@ -17,6 +17,7 @@ ObjectHandle::ObjectHandle(duckdb::FileSystem& file_system, std::string path,
       read_path_(read_path),
       object_(std::move(object)),
       state_(std::move(state)),
+      parquet_(IsLargeParquet(this->path, object_->version().size)),
       source_(std::move(source)) {}
 
 cache::Source ObjectHandle::CurrentSource() {
@@ -32,6 +33,7 @@ void ObjectHandle::ReadAt(void* buffer, int64_t bytes, int64_t at) {
   }
   const std::span<uint8_t> out(static_cast<uint8_t*>(buffer), static_cast<size_t>(bytes));
   cache::Source source = CurrentSource();
+  if (parquet_) FetchAhead(source, at, bytes);
   arrow::Status status = read_path_.reader().Read(source, object_, at, out, state_->reads());
   if (!status.ok() && read_path_.RenewAccess(status, *state_, &source)) {
     status = read_path_.reader().Read(source, object_, at, out, state_->reads());
@@ -39,6 +41,16 @@ void ObjectHandle::ReadAt(void* buffer, int64_t bytes, int64_t at) {
     source_ = std::move(source);
   }
   if (!status.ok()) state_->ThrowFailedRead(status);
+}
+
+void ObjectHandle::FetchAhead(const cache::Source& source, int64_t at, int64_t bytes) {
+  std::vector<cache::Reader::Extent> extents =
+      state_->parquet().Observe(source, object_, at, bytes, read_path_.layouts(),
+                                read_path_.reader(), state_->reads());
+  if (extents.empty()) return;
+  // What DuckDB waits for goes out first.
+  extents.insert(extents.begin(), {at, bytes});
+  read_path_.reader().Prefetch(source, object_, extents, state_->reads());
 }
 
 int64_t ObjectHandle::ReadOn(void* buffer, int64_t bytes) {

@@ -34,12 +34,15 @@ class ObjectHandle final : public RemoteHandle {
 
  private:
   cache::Source CurrentSource();
+  // Starts fetching what DuckDB will read of a Parquet file besides what it reads now.
+  void FetchAhead(const cache::Source& source, int64_t at, int64_t bytes);
   // Starts fetching what a reader that goes on from front to back comes to next.
   void ReadAhead(int64_t bytes);
 
   ReadPath& read_path_;
   const cache::ObjectPtr object_;
   const duckdb::shared_ptr<QueryState> state_;
+  const bool parquet_;
 
   base::Mutex mutex_;
   cache::Source source_ EIDER_GUARDED_BY(mutex_);  // another after its credentials were renewed

@@ -56,22 +56,31 @@ std::shared_ptr<const ParquetLayout> LayoutOf(const parquet::FileMetaData& metad
       chunks.push_back({FirstPage(*chunk), chunk->total_compressed_size()});
     }
   }
+  std::vector<std::string> columns;
+  for (int leaf = 0; leaf < leaves; ++leaf) {
+    columns.push_back(metadata.schema()->GetColumnRoot(leaf)->name());
+  }
   return ParquetLayout::Make(static_cast<size_t>(leaves), std::move(chunks), data_end,
-                             HashOf(*metadata.schema()));
+                             HashOf(*metadata.schema()), std::move(columns));
 }
 
 }  // namespace
 
 ParquetLayout::ParquetLayout(size_t leaves, std::vector<Extent> chunks, int64_t data_end,
-                             uint64_t schema)
-    : leaves_(leaves), chunks_(std::move(chunks)), data_end_(data_end), schema_(schema) {}
+                             uint64_t schema, std::vector<std::string> columns)
+    : leaves_(leaves),
+      chunks_(std::move(chunks)),
+      data_end_(data_end),
+      schema_(schema),
+      columns_(std::move(columns)) {}
 
 std::shared_ptr<const ParquetLayout> ParquetLayout::Make(size_t leaves, std::vector<Extent> chunks,
-                                                         int64_t data_end, uint64_t schema) {
+                                                         int64_t data_end, uint64_t schema,
+                                                         std::vector<std::string> columns) {
   if (chunks.size() > static_cast<size_t>(config::kMaxParquetChunks)) return nullptr;
   if (leaves == 0 ? !chunks.empty() : chunks.size() % leaves != 0) return nullptr;
   std::shared_ptr<ParquetLayout> layout(
-      new ParquetLayout(leaves, std::move(chunks), data_end, schema));
+      new ParquetLayout(leaves, std::move(chunks), data_end, schema, std::move(columns)));
   return layout->SortAndCheck() ? layout : nullptr;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cache/reader.h"
@@ -20,13 +21,16 @@ class ParquetLayout {
   // `chunks` are those of the first row group, leaf by leaf, then of the second, and so on.
   // `data_end` is where the footer begins, and `schema` a hash of the leaves' names and types.
   // nullptr where a chunk lies outside of [4, data_end) or in another, and past kMaxParquetChunks.
+  // `columns`: of each leaf the name of the top-level column it is of; may be empty.
   static std::shared_ptr<const ParquetLayout> Make(size_t leaves, std::vector<Extent> chunks,
-                                                   int64_t data_end, uint64_t schema);
+                                                   int64_t data_end, uint64_t schema,
+                                                   std::vector<std::string> columns = {});
 
   size_t leaves() const { return leaves_; }
   size_t row_groups() const { return leaves_ == 0 ? 0 : chunks_.size() / leaves_; }
   int64_t data_end() const { return data_end_; }
   uint64_t schema() const { return schema_; }
+  const std::vector<std::string>& columns() const { return columns_; }
 
   // A chunk by its number: row_group * leaves() + leaf. An empty one has length 0.
   const Extent& chunk(size_t number) const { return chunks_[number]; }
@@ -37,13 +41,15 @@ class ParquetLayout {
   size_t FirstEndingAfter(int64_t offset) const;
 
  private:
-  ParquetLayout(size_t leaves, std::vector<Extent> chunks, int64_t data_end, uint64_t schema);
+  ParquetLayout(size_t leaves, std::vector<Extent> chunks, int64_t data_end, uint64_t schema,
+                std::vector<std::string> columns);
   bool SortAndCheck();
 
   const size_t leaves_;
   const std::vector<Extent> chunks_;
   const int64_t data_end_;
   const uint64_t schema_;
+  const std::vector<std::string> columns_;
   std::vector<uint32_t> order_;  // const after Make
 };
 

@@ -90,9 +90,12 @@ void QueryState::Register(duckdb::ClientContext& context, duckdb::shared_ptr<Que
 }
 
 duckdb::shared_ptr<QueryState> QueryState::Of(duckdb::optional_ptr<duckdb::FileOpener> opener) {
-  const auto context = duckdb::FileOpener::TryGetClientContext(opener);
-  if (!context) return nullptr;
-  return context->registered_state->Get<QueryState>(kStateName);
+  auto context = duckdb::FileOpener::TryGetClientContext(opener);
+  return context ? Of(*context) : nullptr;
+}
+
+duckdb::shared_ptr<QueryState> QueryState::Of(duckdb::ClientContext& context) {
+  return context.registered_state->Get<QueryState>(kStateName);
 }
 
 duckdb::RebindQueryInfo QueryState::OnFinalizePrepare(duckdb::ClientContext& context,

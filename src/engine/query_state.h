@@ -17,6 +17,7 @@
 #include "duckdb/common/optional_ptr.hpp"
 #include "duckdb/common/shared_ptr.hpp"
 #include "duckdb/main/client_context_state.hpp"
+#include "engine/parquet_reads.h"
 #include "protocol/figures.h"
 #include "protocol/query.h"
 
@@ -38,7 +39,11 @@ class QueryState final : public duckdb::ClientContextState {
   // The state of the query that opens a file; nullptr where DuckDB itself does.
   static duckdb::shared_ptr<QueryState> Of(duckdb::optional_ptr<duckdb::FileOpener> opener);
 
+  // The same for a query that is known by its context.
+  static duckdb::shared_ptr<QueryState> Of(duckdb::ClientContext& context);
+
   cache::QueryReads& reads() { return reads_; }
+  ParquetReads& parquet() { return parquet_; }
   // Where it is registered; nullptr before. Valid while the query runs.
   duckdb::optional_ptr<duckdb::ClientContext> context() const { return context_; }
 
@@ -75,6 +80,7 @@ class QueryState final : public duckdb::ClientContextState {
  private:
   std::stop_source stop_;
   mutable cache::QueryReads reads_;
+  ParquetReads parquet_;
   duckdb::optional_ptr<duckdb::ClientContext> context_;  // set once, by Register
   bool read_only_ = true;
   std::atomic<bool> object_changed_{false};

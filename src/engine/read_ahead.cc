@@ -10,7 +10,12 @@ namespace eider::engine {
 std::vector<size_t> ColumnUse::Expected(const std::vector<bool>& current) const {
   const int64_t others = row_groups_ - 1;
   std::vector<size_t> expected;
-  if (others < 1) return expected;
+  if (others < 1) {
+    for (size_t leaf = 0; leaf < planned_.size(); ++leaf) {
+      if (planned_[leaf]) expected.push_back(leaf);
+    }
+    return expected;
+  }
   for (size_t leaf = 0; leaf < reads_.size(); ++leaf) {
     const int64_t reads = reads_[leaf] - (current[leaf] ? 1 : 0);
     if (reads > 0 && 2 * reads >= others) expected.push_back(leaf);
@@ -22,7 +27,11 @@ std::shared_ptr<ColumnUse> ColumnUses::Of(const ParquetLayout& layout) {
   if (const auto found = by_schema_.find(layout.schema()); found != by_schema_.end()) {
     if (found->second->leaves() == layout.leaves()) return found->second;
   }
-  auto use = std::make_shared<ColumnUse>(layout.leaves());
+  std::vector<bool> planned;
+  if (!planned_.empty()) {
+    for (const std::string& column : layout.columns()) planned.push_back(planned_.contains(column));
+  }
+  auto use = std::make_shared<ColumnUse>(layout.leaves(), std::move(planned));
   if (by_schema_.size() < config::kMaxColumnUses) by_schema_.emplace(layout.schema(), use);
   return use;
 }

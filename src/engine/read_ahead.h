@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/parquet_layout.h"
@@ -17,17 +20,20 @@ namespace eider::engine {
 // good for all files of one schema, so that a query's second file is known before it is opened.
 class ColumnUse {
  public:
-  explicit ColumnUse(size_t leaves) : reads_(leaves) {}
+  // `planned`: by leaf, what the query's plan reads, as far as it is known; empty: it is not.
+  explicit ColumnUse(size_t leaves, std::vector<bool> planned = {})
+      : planned_(std::move(planned)), reads_(leaves) {}
 
   size_t leaves() const { return reads_.size(); }
   void CountRowGroup() { ++row_groups_; }
   void CountRead(size_t leaf) { ++reads_[leaf]; }
 
   // The columns read in at least half of the row groups, not counting one in which `current` were
-  // read so far. None before another row group was touched.
+  // read so far. Before another row group was touched: the planned ones.
   std::vector<size_t> Expected(const std::vector<bool>& current) const;
 
  private:
+  const std::vector<bool> planned_;
   int64_t row_groups_ = 0;
   std::vector<int64_t> reads_;  // by leaf
 };
@@ -35,10 +41,17 @@ class ColumnUse {
 // The column uses of one query, by schema, kMaxColumnUses at most. Not thread-safe.
 class ColumnUses {
  public:
+  // The names of columns that the query's plan reads whole, of whatever file. REQUIRES: Of() was
+  // not called yet.
+  void Plan(const std::vector<std::string>& columns) {
+    planned_.insert(columns.begin(), columns.end());
+  }
+
   // The one of all files with this file's leaves. Never null.
   std::shared_ptr<ColumnUse> Of(const ParquetLayout& layout);
 
  private:
+  std::set<std::string> planned_;
   std::map<uint64_t, std::shared_ptr<ColumnUse>> by_schema_;
 };
 
@@ -56,12 +69,12 @@ struct ReadAheadLimits {
 // let DuckDB skip row groups), the expected columns' chunks in the row groups after the last:
 // within the limits, and in no more row groups than were touched, or a quarter of that (but one at
 // least) where the file's first row group was not touched. Nothing before one row group has been
-// seen, in this file or in another with its ColumnUse.
+// seen, in this file or in another with its ColumnUse, but the columns that the plan names.
 //
 // What may be fetched in vain, at worst, in a file of which DuckDB touches T row groups:
 //  - in row groups that it skips: the expected columns of T / 3 of them;
 //  - in row groups that it touches, where a filter made a column needless: of each column as many
-//    chunks as were read of it in the query, and one more;
+//    chunks as were read of it in the query, and one more (of a planned one: and two more);
 //  - after the last row group touched, where DuckDB stops or jumps on: the expected columns of
 //    max_row_groups_ahead, of max_bytes_ahead, or of T (of max(1, T / 4) where row group 0 was
 //    not touched), whichever is least; nothing where T is 1;

@@ -12,6 +12,7 @@
 #include "duckdb/common/open_file_info.hpp"
 #include "duckdb/common/optional_ptr.hpp"
 #include "engine/engine.h"
+#include "engine/parquet_reads.h"
 
 namespace duckdb {
 class ClientContext;
@@ -32,6 +33,7 @@ class ReadPath {
   ~ReadPath();
 
   cache::Reader& reader() { return *reader_; }
+  ParquetLayouts& layouts() { return layouts_; }
   CredentialKeeper& credentials() { return *credentials_; }
 
   // Where `path` is, with the secret that DuckDB has for it. nullopt: httpfs has to read it (URLs
@@ -56,6 +58,7 @@ class ReadPath {
 
   const S3Options s3_;
   const std::unique_ptr<cache::Reader> reader_;
+  ParquetLayouts layouts_;
   const std::unique_ptr<CredentialKeeper> credentials_;
 };
 

@@ -16,6 +16,7 @@
 #include "engine/local_file_system.h"
 #include "engine/read_path.h"
 #include "engine/remote_file_system.h"
+#include "engine/scan_columns.h"
 
 namespace eider::engine {
 namespace {
@@ -210,6 +211,7 @@ arrow::Status SetUp(duckdb::DuckDB& database, GuardedLocalFileSystem& local, Rea
     if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(ConfigureHttpfs(&runner, options));
     ARROW_RETURN_NOT_OK(RunInit(&runner, read_path.credentials(), options));
     if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(TakeOver(database, read_path));
+    WatchScannedColumns(database);
     ReplaceRefusedFunctions(*runner.connection().context);
     return CloseSandbox(&runner, local, options);
   } catch (const std::exception& exception) {
