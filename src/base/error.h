@@ -33,7 +33,7 @@ struct ErrorInfo {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
   bool retryable = false;
-  // When to come back; only with kOverloaded.
+  // When to come back; only with kOverloaded, and inside store/ with kStorageUnavailable.
   std::optional<int64_t> retry_after_ms;
 };
 

@@ -79,9 +79,11 @@ void HedgingStore::StartGet(GetRequest request, Scope scope, GetDone done) {
   race->request = std::move(request);
   race->scope = std::move(scope);
   if (race->scope.stop.stop_possible()) {
-    // By value: the race owns the callback, so it must not own the race.
-    race->on_stop.emplace(race->scope.stop, [stops = race->stops]() mutable {
-      for (auto& stop : stops) stop.request_stop();
+    // By value: the race owns the callback, so it must not own the race. And once more: a store
+    // that ends a GET within its stop destroys this callback while it runs.
+    race->on_stop.emplace(race->scope.stop, [stops = race->stops] {
+      auto both = stops;
+      for (auto& stop : both) stop.request_stop();
     });
   }
   budget_->Earn();

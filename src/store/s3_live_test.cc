@@ -1,6 +1,5 @@
-// S3Store against a real server, which checks signatures: run by hand with
-//   EIDER_TEST_S3_ENDPOINT=127.0.0.1:PORT and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and the
-//   bucket `live` holding what tests/support/live_bucket.py puts there; skipped without.
+// S3Store against a real server, which checks signatures. Skipped without EIDER_TEST_S3_ENDPOINT;
+// tests/integration/test_store_live.py starts a server, fills its bucket `live` and runs these.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
