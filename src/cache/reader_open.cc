@@ -104,7 +104,8 @@ store::GetRequest Reader::Impl::OpeningRequest(const Source& source, Opening ope
                             .url = source.url,
                             .range = {},
                             .if_match = "",
-                            .if_none_match = ""};
+                            .if_none_match = "",
+                            .on_first_byte = {}};
   ObjectPtr before;
   if (reads.mode() != Mode::kRefresh) {
     if (const auto entry = metadata_.Find(source.url)) {

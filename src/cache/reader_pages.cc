@@ -220,7 +220,8 @@ void Reader::Impl::StartFetch(const Source& source, const FlightPtr& flight,
                             .url = source.url,
                             .range = store::Range::Slice(flight->offset, flight->length),
                             .if_match = flight->object->version().etag,
-                            .if_none_match = ""};
+                            .if_none_match = "",
+                            .on_first_byte = {}};
   store::Scope scope{
       .stop = flight->token(), .deadline = reads.scope().deadline, .costs = reads.scope().costs};
   store_->StartGet(std::move(request), std::move(scope),
@@ -308,7 +309,7 @@ void Reader::Impl::Prefetch(const Source& source, const ObjectPtr& object,
     const Extent aligned = Aligned(extent.offset, extent.length, *object);
     room -= aligned.length;
     if (room < 0) break;
-    Append(&wanted, aligned);
+    wanted.push_back(aligned);  // in the order of the caller's need, which is not the file's
   }
   for (const Awaited& one : JoinFlights(source, object, wanted, reads, /*ahead=*/true)) {
     if (!one.flight) continue;

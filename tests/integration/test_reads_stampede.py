@@ -24,7 +24,7 @@ def crowd(make_rig: MakeRig) -> Rig:
     [
         ("small.parquet", objects.small_parquet()),
         ("large.parquet", objects.large_parquet()),
-        ("x.csv", objects.csv_text(150_000).replace(b"name\n", b"b\n").replace(b"name ", b"")),
+        ("x.csv", b"v,b\n" + b"".join(b"%d,%d\n" % (i, i % 7) for i in range(300_000))),
     ],
     ids=["small Parquet", "large Parquet", "CSV"],
 )
