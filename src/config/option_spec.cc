@@ -43,7 +43,8 @@ size_t EditDistance(std::string_view left, std::string_view right) {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = {Command::kUp,     Command::kCoordinator,
                                                 Command::kWorker, Command::kQuery,
-                                                Command::kStatus, Command::kKeygen};
+                                                Command::kStatus, Command::kKeygen,
+                                                Command::kCache};
   return commands;
 }
 
@@ -61,6 +62,8 @@ std::string_view CommandName(Command command) {
       return "status";
     case Command::kKeygen:
       return "keygen";
+    case Command::kCache:
+      return "cache";
   }
   return "";
 }
