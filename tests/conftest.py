@@ -15,7 +15,10 @@ from support import data
 from support.cluster import Cluster, MakeCluster
 from support.data import BUCKET, DAYS
 from support.oracle import plain_duckdb
+from support.rig import BUCKET as READS
+from support.rig import MakeRig, Rig
 from support.s3 import S3Server
+from support.s3_proxy import S3Proxy
 
 _clusters: list[Cluster] = []
 _log_sizes: dict[Path, int] = {}
@@ -39,9 +42,20 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         server.put("broken", "cut-in-the-middle.parquet", whole[:2000] + whole[5000:])
         server.put("broken", "empty.parquet", b"")
         server.make_bucket("out")
+        server.make_bucket(READS)
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def s3_proxy(s3: S3Server) -> Iterator[S3Proxy]:
+    """At the S3 server's door, for one test: to count requests and to spoil them."""
+    proxy = S3Proxy(s3.port)
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +102,44 @@ def make_cluster(s3: S3Server, tmp_path: Path) -> Iterator[MakeCluster]:
     for one in made:
         _clusters.remove(one)
         one.stop()
+
+
+def _run_rig(rig: Rig) -> Iterator[Rig]:
+    _clusters.append(rig.cluster)
+    try:
+        yield rig
+        # The proxy is stricter than S3: what it refuses is a defect of ours.
+        assert rig.proxy.refusals == []
+    finally:
+        _clusters.remove(rig.cluster)
+        rig.stop()
+
+
+@pytest.fixture(scope="module")
+def rig(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One worker behind the proxy, with metadata that stays valid while the tests run."""
+    options = ["--revalidate", "1h"]
+    yield from _run_rig(Rig(tmp_path_factory.mktemp("rig"), s3, worker_options=options))
+
+
+@pytest.fixture
+def make_rig(s3: S3Server, tmp_path: Path) -> Iterator[MakeRig]:
+    """Makes rigs for one test's own use."""
+    made: list[Rig] = []
+
+    def make(*worker_options: str, **options: Any) -> Rig:
+        folder = tmp_path / f"rig-{len(made)}"
+        folder.mkdir()
+        made.append(Rig(folder, s3, worker_options=worker_options, **options))
+        _clusters.append(made[-1].cluster)
+        return made[-1]
+
+    yield make
+    refusals = [refusal for one in made for refusal in one.proxy.refusals]
+    for one in made:
+        _clusters.remove(one.cluster)
+        one.stop()
+    assert refusals == []
 
 
 @pytest.fixture(params=["relay", "direct"])

@@ -171,11 +171,11 @@ def run_rounds(client: eider.Client, files: list[str]) -> list[eider.Info]:
             times = sorted(took * 1000 for took, _ in done)
             found = [result.info for _, result in done]
             infos += found
-            reads = sum(info.s3_reads or 0 for info in found)
+            reads = sum(info.s3_requests or 0 for info in found)
             say(
                 f"   {'cold' if number == 1 else 'warm'}: {len(files)} reads in "
                 f"{total * 1000:.0f} ms ({len(files) / total:.0f}/s), each p50 "
-                f"{times[len(times) // 2]:.1f} ms, max {times[-1]:.1f} ms; {reads} reads from S3"
+                f"{times[len(times) // 2]:.1f} ms, max {times[-1]:.1f} ms; {reads} requests to S3"
             )
     return infos
 

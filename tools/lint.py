@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "build" / "venv" / "bin"
-PYTHON_FOLDERS = ["python", "tests", "tools"]
+PYTHON_FOLDERS = ["bench", "python", "tests", "tools"]
 Outcome = tuple[int, str]
 
 
@@ -31,7 +31,9 @@ def run(command: list[str], cwd: Path = ROOT) -> Outcome:
 
 
 def sources() -> list[str]:
-    return sorted(str(path) for path in (ROOT / "src").rglob("*") if path.suffix in {".cc", ".h"})
+    folders = (ROOT / "src", ROOT / "bench")
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    return sorted(str(path) for path in paths if path.suffix in {".cc", ".h"})
 
 
 def clang_format() -> Outcome:

@@ -5,9 +5,11 @@ Usage: setup.py STEP ...     where a step is one of
 
   packages       Debian packages of packages.txt (apt-get, as root)
   lint-packages  those of packages-lint.txt
+  bench-packages those of packages-bench.txt
   s3             the S3 server, build/tools/versitygw
   venv           the Python environment, build/venv, with the client in it
   build          the release preset, installed to build/dist
+  bench          the programs of bench/, in the release preset
   asan, tsan     the sanitizer presets
 
 Each step says what it does and how long it took. A step whose inputs are those of its last run does
@@ -132,15 +134,35 @@ def build_release() -> str:
     return f"built; build/dist {once('dist', inputs, BUILD / 'dist' / 'bin' / 'eider', work)}"
 
 
+def build_bench() -> str:
+    run(
+        [
+            "cmake",
+            "--preset",
+            "release",
+            f"-DPython3_EXECUTABLE={sys.executable}",
+            "-DEIDER_BENCH=ON",
+        ]
+    )
+    for program in ("engine_reads", "cache_read"):
+        build("release", program)
+    return "built"
+
+
 STEPS: dict[str, tuple[str, Callable[[], str]]] = {
     "packages": ("Debian packages", lambda: install_packages("packages.txt")),
     "lint-packages": (
         "Debian packages to lint",
         lambda: install_packages("packages-lint.txt"),
     ),
+    "bench-packages": (
+        "Debian packages to measure",
+        lambda: install_packages("packages-bench.txt"),
+    ),
     "s3": ("S3 server (versitygw) to build/tools", install_s3),
     "venv": ("Python environment to build/venv", make_venv),
     "build": ("Eider to build/dist", build_release),
+    "bench": ("The programs of bench/", build_bench),
     "asan": ("Eider with the address sanitizer", lambda: build("asan")),
     "tsan": ("Eider's core with the thread sanitizer", lambda: build("tsan")),
 }

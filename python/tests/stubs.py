@@ -89,7 +89,9 @@ def record(error: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]
         "queue_ms": 3,
         "run_ms": 5.5,
         "rows": 1000,
-        "s3_reads": 2,
+        "s3_requests": 2,
+        "cache_bytes": 0,
+        "cost_usd": 8e-7,
         "error": error,
         **fields,
     }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "config/limits.h"
 #include "store/object_store.h"
 
 namespace eider::cache {
@@ -44,35 +45,39 @@ class QueryMemory;  // query_memory.h
 // fetched, so that it fetches nothing twice. Thread-safe.
 class QueryReads {
  public:
-  QueryReads(Mode mode, store::Scope scope);
+  // `memory_bytes`: the most that it keeps of what it fetched.
+  QueryReads(Mode mode, store::Scope scope,
+             int64_t memory_bytes = config::kQueryMemoryBytes);
   ~QueryReads();
 
   Mode mode() const { return mode_; }
   const store::Scope& scope() const { return scope_; }
-  ReadCounters& counters() { return counters_; }
-  QueryMemory& memory() { return *memory_; }
+  ReadCounters& counters() const { return counters_; }
+  const std::shared_ptr<QueryMemory>& memory() const { return memory_; }
+  bool reads_blocks() const { return mode_ != Mode::kOff; }
+  bool fills_blocks() const { return mode_ == Mode::kUse || mode_ == Mode::kRefresh; }
 
  private:
   const Mode mode_;
   const store::Scope scope_;  // scope_.costs is never null
-  ReadCounters counters_;
-  const std::unique_ptr<QueryMemory> memory_;
+  mutable ReadCounters counters_;
+  const std::shared_ptr<QueryMemory> memory_;
 };
 
 // Where an object is: what both layers need to read it.
 struct Source {
   std::shared_ptr<const store::Access> access;
   store::ObjectName name;
-  std::string url;  // "s3://bucket/key" as the user wrote it: identity and messages
+  std::string url;  // "s3://bucket/key": the identity of the object, and for messages
 };
 
 struct ReaderOptions {
   // How old metadata and lists may be before S3 is asked again, in milliseconds; 0: ask each query;
   // negative: never (immutable data).
+  // Lists are never older than kMaxListAgeMs: immutable objects do not make an immutable bucket.
   int64_t revalidate_ms = 10'000;
-  int64_t query_memory_bytes = 64LL * 1024 * 1024;  // of pages that one query may hold
-  int64_t max_fetch_bytes = 8LL * 1024 * 1024;      // of one GET
-  int64_t max_prefetch_bytes = 64LL * 1024 * 1024;  // under way at once that nobody waits for
+  int64_t max_fetch_bytes = config::kMaxFetchBytes;        // of one GET
+  int64_t max_prefetch_bytes = config::kMaxPrefetchBytes;  // under way that nobody waits for yet
 };
 
 // Thread-safe. Errors: those of store::ObjectStore. An object that changed under a query is

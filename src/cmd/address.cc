@@ -96,6 +96,11 @@ std::string LocalUrl(const std::string& bind, int port) {
   return "http://" + config::FormatHostPort(IsEveryAddress(bind) ? "127.0.0.1" : bind, port);
 }
 
+std::string AwsS3Host(const std::string& region) {
+  const std::string host = "s3." + (region.empty() ? "us-east-1" : region) + ".amazonaws.com";
+  return region.starts_with("cn-") ? host + ".cn" : host;
+}
+
 arrow::Status CheckReachable(const std::string& host, int port, int64_t timeout_ms) {
   AddressList list(nullptr, freeaddrinfo);
   ARROW_RETURN_NOT_OK(Resolve(host, port, &list));

@@ -19,6 +19,9 @@ std::string WorkerLocation(const std::string& advertise, const std::string& bind
 // "http://host:port" to show to a person on this machine.
 std::string LocalUrl(const std::string& bind, int port);
 
+// The host of AWS S3 in a region; empty: us-east-1.
+std::string AwsS3Host(const std::string& region);
+
 // OK when something accepts connections at "host:port", within `timeout_ms`.
 arrow::Status CheckReachable(const std::string& host, int port, int64_t timeout_ms);
 

@@ -47,6 +47,12 @@ TEST(Address, NamesAPortInUse) {
   EXPECT_FALSE(CheckPortFree("192.0.2.1", listener.port(), "--port").ok());
 }
 
+TEST(Address, AwsHasAHostInEachRegion) {
+  EXPECT_EQ(AwsS3Host(""), "s3.us-east-1.amazonaws.com");
+  EXPECT_EQ(AwsS3Host("eu-north-1"), "s3.eu-north-1.amazonaws.com");
+  EXPECT_EQ(AwsS3Host("cn-north-1"), "s3.cn-north-1.amazonaws.com.cn");
+}
+
 TEST(Address, HowAWorkerIsReached) {
   EXPECT_EQ(WorkerLocation("", "127.0.0.1", 5005), "grpc://127.0.0.1:5005");
   EXPECT_EQ(WorkerLocation("node7", "0.0.0.0", 5005), "grpc://node7:5005");

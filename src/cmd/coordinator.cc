@@ -51,7 +51,7 @@ int RunCoordinator(const Invocation& invocation) {
   const auto options =
       config::MakeCoordinatorOptions(*told, invocation.environment, invocation.machine);
   if (!options.ok()) return Refuse(kCommand, options.status());
-  BeginLog(options->log, "coordinator", told->warnings);
+  BeginServer(options->log, "coordinator", told->warnings);
   const auto served = Serve(*options);
   return served.ok() ? kDone : Refuse(kCommand, served);
 }

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "cmd/address.h"
+#include "cmd/event_log.h"
+#include "cmd/logging.h"
 #include "config/limits.h"
 #include "config/quantity.h"
 #include "rpc/flight/worker_client.h"
@@ -23,7 +25,14 @@ coordinator::Coordinator::Options MakeOptions(const config::CoordinatorOptions& 
   made.workers = options.workers;
   made.schedule.max_waiting = options.max_waiting;
   made.default_timeout_ms = options.default_timeout_ms;
+  made.schedule.stolen_cache = options.stolen_cache;
+  made.notices = {.tries = config::kInvalidateTries,
+                  .wait_ms = config::kInvalidateWaitMs,
+                  .max_owed = static_cast<size_t>(config::kMaxOwedUrls)};
   made.log = Log;
+  made.on_query_end = [](const coordinator::QueryRecord& record) {
+    LogEvent("query ended", QueryEndFields(record));
+  };
   return made;
 }
 

@@ -18,6 +18,28 @@ namespace {
 
 using protocol::Value;
 
+// The event that this thread is logging: formatters run in the thread that logs.
+struct Event {
+  const std::string& name;
+  const Value& fields;
+};
+thread_local const Event* current_event = nullptr;
+
+bool NeedsQuotes(const std::string& text) {
+  return text.empty() || text.find_first_of(" =\"\n\t") != std::string::npos;
+}
+
+std::string FieldsText(const Value& fields) {
+  std::string text;
+  for (size_t i = 0; i < fields.items.size(); ++i) {
+    const Value& value = fields.items[i];
+    const bool quoted = value.kind == Value::Kind::kString && NeedsQuotes(value.text);
+    text += (i == 0 ? "" : " ") + fields.names[i] + "=" +
+            (quoted ? protocol::EncodeJson(value) : value.text);
+  }
+  return text;
+}
+
 // {"time":"2025-05-01T12:00:00.123Z","level":"info","process":"worker","message":"..."}
 class JsonFormatter final : public spdlog::formatter {
  public:
@@ -35,13 +57,18 @@ class JsonFormatter final : public spdlog::formatter {
                   utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
                   static_cast<int>(ms));
     const auto level = spdlog::level::to_string_view(line.level);
-    const std::string text =
-        protocol::EncodeJson(Value::Struct(
-            {{"time", Value::String(time)},
-             {"level", Value::String({level.data(), level.size()})},
-             {"process", Value::String(process_)},
-             {"message", Value::String({line.payload.data(), line.payload.size()})}})) +
-        "\n";
+    const Event* const event = current_event;
+    Value object = Value::Struct(
+        {{"time", Value::String(time)},
+         {"level", Value::String({level.data(), level.size()})},
+         {"process", Value::String(process_)},
+         {"message", Value::String(event != nullptr
+                                       ? event->name
+                                       : std::string(line.payload.data(), line.payload.size()))}});
+    for (size_t i = 0; event != nullptr && i < event->fields.items.size(); ++i) {
+      object.With(event->fields.names[i], event->fields.items[i]);
+    }
+    const std::string text = protocol::EncodeJson(object) + "\n";
     out.append(text.data(), text.data() + text.size());
   }
 
@@ -79,6 +106,14 @@ void StartLogging(const config::LogOptions& options, const std::string& process)
   }
   logger->set_level(LevelOf(options.level));
   spdlog::set_default_logger(std::move(logger));
+}
+
+void LogEvent(const std::string& event, const protocol::Value& fields) {
+  if (!spdlog::should_log(spdlog::level::info)) return;
+  const Event current{event, fields};
+  current_event = &current;
+  spdlog::info("{}: {}", event, FieldsText(fields));
+  current_event = nullptr;
 }
 
 }  // namespace eider::cmd

@@ -15,6 +15,7 @@
 #include "cmd/output_file.h"
 #include "cmd/progress.h"
 #include "cmd/query_request.h"
+#include "cmd/query_summary.h"
 #include "cmd/result_stream.h"
 #include "cmd/result_writer.h"
 #include "cmd/signals.h"
@@ -28,6 +29,8 @@ namespace {
 constexpr auto kCommand = config::Command::kQuery;
 // For the coordinator to say itself that the time is over.
 constexpr int64_t kTimeoutGraceMs = 10'000;
+// For the worker's report to arrive at the coordinator.
+constexpr int64_t kReportWaitMs = 1'000;
 
 bool IsBinary(config::OutputFormat format) {
   return format == config::OutputFormat::kArrow || format == config::OutputFormat::kParquet;
@@ -59,6 +62,19 @@ int Report(const base::ErrorInfo& error) {
   if (error.retryable)
     std::fputs("(the same query may well succeed when it is run again)\n", stderr);
   return kFailed;
+}
+
+// What it cost, on a terminal; nothing where the coordinator cannot say.
+void Summarize(const std::string& url, const std::string& client) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  const auto query = FindQuery(url, client);
+  const protocol::Value* id = query ? query->Find("id") : nullptr;
+  if (id == nullptr) return;
+  const auto record =
+      GetJson(url, "/v1/queries/" + id->text + "?wait_ms=" + std::to_string(kReportWaitMs));
+  if (!record.ok()) return;
+  const std::string summary = QuerySummary(*record);
+  if (!summary.empty()) std::fprintf(stderr, "%s\n", summary.c_str());
 }
 
 int Execute(const config::QueryOptions& options, const std::string& body) {
@@ -94,7 +110,9 @@ int Execute(const config::QueryOptions& options, const std::string& body) {
   if (answer->status != 200) return Report(ErrorOfAnswer(answer->status, answer->body));
   arrow::Status finished = stream.Finish();
   if (finished.ok()) finished = (*output)->Commit();
-  return finished.ok() ? kDone : Report(base::ErrorOf(finished));
+  if (!finished.ok()) return Report(base::ErrorOf(finished));
+  Summarize(options.url, client);
+  return kDone;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "cmd/descriptors.h"
 #include "cmd/logging.h"
 #include "cmd/signals.h"
 
@@ -16,11 +17,12 @@ arrow::Result<protocol::ClusterKey> OpenClusterKey(const config::ListenOptions& 
   return protocol::ClusterKey::ReadOrCreate(listen.state_dir + "/cluster.key");
 }
 
-void BeginLog(const config::LogOptions& options, const std::string& process,
-              const std::vector<std::string>& warnings) {
+void BeginServer(const config::LogOptions& options, const std::string& process,
+                 const std::vector<std::string>& warnings) {
   IgnoreBrokenPipes();
   StartLogging(options, process);
   for (const std::string& warning : warnings) spdlog::warn("{}", warning);
+  RaiseDescriptorLimit();
 }
 
 void Say(const std::string& line) {

@@ -14,9 +14,10 @@ namespace eider::cmd {
 // The key of --cluster-key-file, or the state directory's own, made where it is missing.
 arrow::Result<protocol::ClusterKey> OpenClusterKey(const config::ListenOptions& listen);
 
-// Sets up the log and writes the warnings of the configuration to it.
-void BeginLog(const config::LogOptions& options, const std::string& process,
-              const std::vector<std::string>& warnings);
+// Sets up the log and writes the warnings of the configuration to it; lets the process open as many
+// files as it may.
+void BeginServer(const config::LogOptions& options, const std::string& process,
+                 const std::vector<std::string>& warnings);
 
 // To stdout, at once: what a person or a script waits for.
 void Say(const std::string& line);

@@ -64,6 +64,20 @@ std::string WorkerState(const Value& worker) {
   return "up, not ready: " + Text(worker, "not_ready_why");
 }
 
+// "1.0 GiB of 10.0 GiB, 93% hits"; what the engine holds in memory where there is no disk cache.
+std::string Cache(const Value& worker) {
+  const Value* cache = worker.Find("cache");
+  if (cache == nullptr) return Bytes(worker, "cache_bytes");
+  const int64_t budget = Number(*cache, "budget_bytes").value_or(0);
+  std::string text = budget > 0 ? Bytes(*cache, "used_bytes") + " of " + config::FormatBytes(budget)
+                                : Bytes(worker, "cache_bytes");
+  const int64_t hits = Number(*cache, "hits").value_or(0);
+  const int64_t reads = hits + Number(*cache, "misses").value_or(0);
+  if (reads > 0) text += ", " + std::to_string(100 * hits / reads) + "% hits";
+  const std::string disabled = Text(*cache, "disabled_why");
+  return disabled == "-" ? text : text + ", off: " + disabled;
+}
+
 Table WorkerTable(const Value& answer) {
   Table table;
   table.columns = {{"worker", "", false}, {"location", "", false}, {"state", "", false},
@@ -75,7 +89,7 @@ Table WorkerTable(const Value& answer) {
          Text(worker, "occupied") + "/" + Text(worker, "slots"), Text(worker, "waiting"),
          Text(worker, "threads"),
          Bytes(worker, "memory_used_bytes") + " of " + Bytes(worker, "memory_limit_bytes"),
-         Bytes(worker, "cache_bytes"), Text(worker, "version")});
+         Cache(worker), Text(worker, "version")});
   }
   return table;
 }

@@ -14,7 +14,9 @@ TEST(StatusView, ShowsWorkersAndQueries) {
   const std::string text = StatusText(
       Json(R"({"workers":[{"id":"w1","location":"grpc://h:1","state":"up","ready":true,"slots":8,
                "occupied":3,"waiting":2,"threads":2,"memory_used_bytes":1048576,
-               "memory_limit_bytes":1073741824,"cache_bytes":0,"version":"0.1.0"},
+               "memory_limit_bytes":1073741824,"cache_bytes":0,"version":"0.1.0",
+               "cache":{"budget_bytes":10737418240,"used_bytes":1073741824,"hits":93,"misses":7,
+               "disabled_why":""}},
                {"id":"w2","state":"down","slots":8,"occupied":0,"waiting":0}]})"),
       Json(R"({"queries":[{"id":"q2","state":"failed","error":{"error":"x","code":"NOT_FOUND"},
                "submitted_at_ms":0,"sql":"SELECT 2"},
@@ -23,6 +25,8 @@ TEST(StatusView, ShowsWorkersAndQueries) {
       61'000, 0);
   EXPECT_THAT(text, HasSubstr("2 workers, 1 up; 3 of 16 slots taken; 2 waiting"));
   EXPECT_THAT(text, HasSubstr("1.0 MiB of 1.0 GiB"));
+  EXPECT_THAT(text, HasSubstr("1.0 GiB of 10.0 GiB, 93% hits"));
+  EXPECT_THAT(text, Not(HasSubstr("off:")));
   EXPECT_THAT(text, HasSubstr("failed: NOT_FOUND"));
   EXPECT_THAT(text, HasSubstr("1,234"));
   EXPECT_THAT(text, HasSubstr("6,544"));
@@ -36,6 +40,14 @@ TEST(StatusView, SaysWhyAWorkerIsNotReady) {
                                       Json(R"({"queries":[]})"), 0, 0);
   EXPECT_THAT(text, HasSubstr("up, not ready: S3 is away"));
   EXPECT_THAT(text, HasSubstr("no queries yet"));
+}
+
+TEST(StatusView, SaysWhyACacheIsOff) {
+  const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
+               "cache":{"budget_bytes":1024,"used_bytes":512,"hits":0,"misses":0,
+               "disabled_why":"no space left"}}]})"),
+                                      Json(R"({"queries":[]})"), 0, 0);
+  EXPECT_THAT(text, HasSubstr("512 B of 1.0 KiB, off: no space left"));
 }
 
 TEST(StatusView, ShowsTheLastTenThatEnded) {

@@ -71,7 +71,7 @@ int RunUp(const Invocation& invocation) {
   if (!told.ok()) return Refuse(kCommand, told.status());
   auto options = config::MakeUpOptions(*told, invocation.environment, invocation.machine);
   if (!options.ok()) return Refuse(kCommand, options.status());
-  BeginLog(options->coordinator.log, "up", told->warnings);
+  BeginServer(options->coordinator.log, "up", told->warnings);
   const auto served = Serve(*std::move(options));
   return served.ok() ? kDone : Refuse(kCommand, served);
 }

@@ -40,7 +40,7 @@ int RunWorker(const Invocation& invocation) {
   if (!told.ok()) return Refuse(kCommand, told.status());
   const auto options = config::MakeWorkerOptions(*told, invocation.environment, invocation.machine);
   if (!options.ok()) return Refuse(kCommand, options.status());
-  BeginLog(options->log, "worker", told->warnings);
+  BeginServer(options->log, "worker", told->warnings);
   const auto served = Serve(*options);
   return served.ok() ? kDone : Refuse(kCommand, served);
 }

@@ -22,6 +22,8 @@ class WorkerHome {
   WorkerHome& operator=(const WorkerHome&) = delete;
 
   const std::string& id() const { return id_; }
+  // For the disk cache.
+  std::string blocks_dir() const { return dir_ + "/blocks"; }
   // For DuckDB's spilled data.
   std::string temp_dir() const { return dir_ + "/tmp"; }
 

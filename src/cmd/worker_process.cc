@@ -7,6 +7,8 @@
 
 #include "cmd/address.h"
 #include "cmd/command.h"
+#include "cmd/event_log.h"
+#include "cmd/logging.h"
 #include "config/limits.h"
 #include "config/quantity.h"
 #include "protocol/message.h"
@@ -26,7 +28,11 @@ engine::S3Options EngineS3(const config::S3Options& s3) {
           .session_token = s3.session_token,
           .path_style = s3.path_style,
           .use_ssl = s3.use_ssl,
-          .ca_file = s3.ca_file};
+          .ca_file = s3.ca_file,
+          .profile = s3.profile,
+          .config_file = s3.config_file,
+          .credentials_file = s3.credentials_file,
+          .proxy = s3.proxy};
 }
 
 arrow::Result<std::string> ReadText(const std::string& path) {
@@ -47,6 +53,9 @@ arrow::Result<engine::EngineOptions> MakeEngineOptions(const config::WorkerOptio
   engine.extension_dir = options.extension_dir;
   engine.allowed_paths = options.allowed_paths;
   engine.cache = options.cache;
+  if (options.cache && options.cache_size_bytes > 0) engine.cache_dir = home.blocks_dir();
+  engine.cache_size_bytes = options.cache_size_bytes;
+  engine.revalidate_ms = options.revalidate_ms;
   engine.s3 = EngineS3(options.s3);
   ARROW_ASSIGN_OR_RAISE(engine.init_sql, ReadText(options.init_file));
   engine.init_name = options.init_file;
@@ -59,20 +68,24 @@ arrow::Result<engine::EngineOptions> MakeEngineOptions(const config::WorkerOptio
 }
 
 // Whether the object store answers. No bucket is known before the first query, so an answer of any
-// kind below 500 counts. With certificates of its own only the connection is tried: the client that
-// asks here knows the system's alone.
+// kind below 500 counts. Of an endpoint with TLS only the connection is tried: its certificates may
+// be of an authority of its own, and the client that asks here knows the system's alone. AWS is
+// asked where there is a key for it; without, a worker may be for local files or for the secrets of
+// its init file, and is ready at once.
 std::function<arrow::Status()> MakeProbe(const config::S3Options& s3) {
-  if (s3.endpoint.empty()) return {};
+  if (s3.endpoint.empty() && s3.key_id.empty()) return {};
   return [s3]() -> arrow::Status {
-    if (s3.use_ssl) {
-      const auto address = config::ParseHostPort(s3.endpoint);
+    const bool aws = s3.endpoint.empty();
+    const std::string endpoint = aws ? AwsS3Host(s3.region) : s3.endpoint;
+    if (s3.use_ssl && (!aws || !s3.ca_file.empty())) {
+      const auto address = config::ParseHostPort(endpoint);
       const int port = address && address->port != 0 ? address->port : kHttpsPort;
-      return CheckReachable(address ? address->host : s3.endpoint, port, kProbeTimeoutMs);
+      return CheckReachable(address ? address->host : endpoint, port, kProbeTimeoutMs);
     }
-    const std::string url = "http://" + s3.endpoint + "/";
+    const std::string url = (aws ? "https://" : "http://") + endpoint + "/";
     ARROW_ASSIGN_OR_RAISE(const auto answer, rpc::Fetch("GET", url, {}, "", kProbeTimeoutMs));
     if (answer.status < 500) return arrow::Status::OK();
-    return arrow::Status::IOError("S3 at ", s3.endpoint, " answers HTTP ", answer.status);
+    return arrow::Status::IOError("S3 at ", endpoint, " answers HTTP ", answer.status);
   };
 }
 
@@ -91,6 +104,12 @@ arrow::Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
   worker.slots = options.slots;
   worker.stall_timeout_ms = config::kStallTimeoutMs;
   worker.version = Version();
+  worker.prices = {.per_1000_requests = options.prices.per_1000_requests,
+                   .per_1000_lists = options.prices.per_1000_lists,
+                   .per_gb = options.prices.per_gb};
+  worker.on_task_end = [](const protocol::Finished& finished) {
+    LogEvent("task ended", TaskEndFields(finished));
+  };
   worker.probe = MakeProbe(options.s3);
   worker.on_drain = std::move(on_drain);
   ARROW_ASSIGN_OR_RAISE(

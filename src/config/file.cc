@@ -1,6 +1,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -28,7 +29,10 @@ std::optional<std::string> TextOf(const toml::node& node) {
   if (const auto* number = node.as_integer()) return std::to_string(number->get());
   if (const auto* flag = node.as_boolean()) return flag->get() ? "on" : "off";
   if (const auto* number = node.as_floating_point()) {
-    std::string text = std::to_string(number->get());
+    // As prices need it: to a billionth.
+    char digits[400];
+    std::snprintf(digits, sizeof(digits), "%.9f", number->get());
+    std::string text = digits;
     text.erase(text.find_last_not_of('0') + 1);
     if (text.ends_with('.')) text.pop_back();
     return text;

@@ -29,6 +29,15 @@ inline constexpr int64_t kStallTimeoutMs = 60 * kSecondMs;
 static_assert(kDefaultTimeoutMs <= kMaxTimeoutMs);
 static_assert(kStallTimeoutMs < kDefaultTimeoutMs, "a stalled client is found before its deadline");
 
+// Results streamed through the coordinator at one time, each by a thread.
+inline constexpr int kMaxRelays = 4'096;
+// What a worker said it has finished, and does not arrive meanwhile: its connection is dead.
+inline constexpr int64_t kFinishedGraceMs = 10 * kSecondMs;
+// Orders to workers (stop, ...) under way at one time, each by a thread.
+inline constexpr int kMaxOrders = 64;
+inline constexpr int kMaxOrdersPerWorker = 4;
+static_assert(kMaxOrdersPerWorker < kMaxOrders, "a frozen worker does not take all of them");
+
 // A worker's capacity. Slots wait for S3 more than they compute.
 inline constexpr int kMinDefaultSlots = 8;
 inline constexpr int kDefaultSlotsPerCore = 4;
@@ -39,10 +48,32 @@ inline constexpr int64_t kDefaultMemoryPercent = 60;
 inline constexpr int64_t kMinMemoryBytes = 64 * kMiB;
 static_assert(kMinDefaultSlots <= kMaxSlots);
 
+// Reads through the cache.
+inline constexpr int64_t kMaxFetchBytes = 8 * kMiB;        // of one GET
+inline constexpr int64_t kMaxPrefetchBytes = 64 * kMiB;    // under way ahead of its readers
+inline constexpr int64_t kQueryMemoryBytes = 64 * kMiB;    // of a query, where the disk keeps nothing
+inline constexpr int64_t kMaxUnwrittenBytes = 64 * kMiB;   // fetched, and not yet on the disk
+inline constexpr int64_t kOpeningBytes = 1 * kMiB;         // of the first GET of an object
+inline constexpr int64_t kLargeOpeningBytes = 64 * kKiB;   // the same of one known to be larger
+inline constexpr size_t kMaxMetadataEntries = 200'000;     // objects whose version is remembered
+inline constexpr size_t kMaxListedKeys = 5'000'000;        // of one glob
+inline constexpr size_t kMaxCachedListEntries = 1'000'000;  // keys of all remembered lists
+inline constexpr int64_t kMaxListAgeMs = 10 * kSecondMs;   // where objects are never asked about
+inline constexpr int kMaxFetchRounds = 8;                  // of one read, until it has every page
+static_assert(kLargeOpeningBytes <= kOpeningBytes && kOpeningBytes <= kMaxFetchBytes);
+static_assert(kMaxFetchBytes <= kMaxPrefetchBytes);
+
 // Reading S3 below DuckDB. A file that is read from front to back is fetched ahead of its reader, in
 // steps that double.
 inline constexpr int64_t kMinReadAheadBytes = 1 * kMiB;
 inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
+// Of a Parquet file the chunks of the columns that a query reads are fetched ahead of it: all those
+// of a row group at once, and those of the next row groups within the bytes above.
+inline constexpr int64_t kMaxParquetFooterBytes = 4 * kMiB;  // of larger ones nothing is known
+inline constexpr int64_t kMaxParquetChunks = 1'000'000;
+inline constexpr int64_t kMaxRowGroupsAhead = 8;
+inline constexpr int64_t kParquetMergeGapBytes = 16 * kKiB;  // inside one GET, as in DuckDB
+inline constexpr size_t kMaxColumnUses = 64;                 // schemas of Parquet files in a query
 // Secrets that their provider can renew are asked anew this often, before what they hold expires.
 inline constexpr int64_t kSecretRenewalMs = 10 * kMinuteMs;
 inline constexpr int64_t kMinSecretRenewalMs = 1 * kSecondMs;

@@ -114,6 +114,10 @@ TEST(Load, Prices) {
   EXPECT_EQ(told.per_1000_requests, 1'000'000);
   EXPECT_EQ(told.per_1000_lists, 10'000'000);
   EXPECT_EQ(told.per_gb, 90'000'000);
+  const std::string file = WriteFile("price_request = 0.00000035\nprice_gb = 1\n");
+  const S3PriceOptions filed = Worker({"--config", file}).ValueOrDie().prices;
+  EXPECT_EQ(filed.per_1000_requests, 350);
+  EXPECT_EQ(filed.per_gb, 1'000'000'000);
   EXPECT_THAT(
       WorkerError({"--price-gb", "much"}),
       HasSubstr("--price-gb is 'much' (from --price-gb) but takes an amount of dollars such "

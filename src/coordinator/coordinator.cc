@@ -12,7 +12,6 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 
-constexpr int kMaxOrders = 16;                // orders to workers under way at one time
 constexpr int64_t kCommandTimeoutMs = 5'000;  // for a worker's answer to an order
 constexpr std::string_view kScheme = "grpc://";
 
@@ -41,19 +40,33 @@ Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol:
       key_(std::move(key)),
       clock_(clock),
       history_(clock),
-      orders_(kMaxOrders),
+      orders_(config::kMaxOrders, config::kMaxOrdersPerWorker),
       dispatcher_(options_.schedule, clock,
                   [this](const schedule::Stop& stop) { StopAttempt(stop); }),
       membership_(std::move(factory), key_, base::RandomHex(8), clock.WallMs(), clock, Events()),
+      notices_(
+          options_.notices, membership_, orders_,
+          [this](const WorkerInfo& worker, const std::vector<std::string>& urls) {
+            protocol::Command command;
+            command.kind = protocol::Command::Kind::kInvalidate;
+            command.reason = "written on another worker";
+            command.urls = urls;
+            return Send(std::move(command), worker);
+          },
+          options_.log),
       relays_(options_.max_relays),
       relay_context_{
           .dispatcher = dispatcher_,
           .membership = membership_,
           .history = history_,
           .executor = relays_,
+          .clock = clock_,
+          .finished_grace_ms = options_.finished_grace_ms,
           .make_ticket = [this](
                              const protocol::Query& query, const schedule::Claim& claim,
                              const WorkerInfo& worker) { return MakeTicket(query, claim, worker); },
+          .written = [this](const std::string& query_id,
+                            const std::string& worker_id) { notices_.Wait(query_id, worker_id); },
           .ended = [this](const std::string& query_id) { NoteEnd(query_id); }} {}
 
 Coordinator::~Coordinator() { Stop(); }
@@ -80,36 +93,40 @@ void Coordinator::Stop() {
   // Past the scheduler, which has forgotten those whose worker has finished but whose client reads.
   const base::ErrorInfo stops{.code = ErrorCode::kCancelled, .message = "the coordinator stops"};
   for (const auto& query : running) query->OnReject(stops);
+  notices_.Stop();
   relays_.Stop();
   orders_.Stop();
   membership_.Stop();
 }
 
 MembershipEvents Coordinator::Events() {
-  return {.up =
-              [this](const protocol::Hello& hello) {
-                dispatcher_.Handle(schedule::WorkerUp{hello.worker_id, hello.slots, hello.running});
-                options_.log(false, "worker " + hello.worker_id +
-                                        " is up: " + std::to_string(hello.slots) + " slots, boot " +
-                                        hello.boot_id);
-              },
-          .down = [this](const std::string& worker_id) { OnWorkerDown(worker_id); },
-          .draining =
-              [this](const std::string& worker_id) {
-                options_.log(false, "worker " + worker_id + " drains");
-                dispatcher_.Handle(schedule::WorkerDraining{worker_id});
-              },
-          .started =
-              [this](const protocol::Started& started) {
-                dispatcher_.Handle(schedule::Started{started.attempt});
-              },
-          .finished = [this](const std::string&,
-                             const protocol::Finished& finished) { OnFinished(finished); }};
+  return {
+      .up =
+          [this](const protocol::Hello& hello) {
+            dispatcher_.Handle(schedule::WorkerUp{hello.worker_id, hello.slots, hello.running});
+            options_.log(false, "worker " + hello.worker_id + " is up: " +
+                                    std::to_string(hello.slots) + " slots, boot " + hello.boot_id);
+            notices_.OnWorkerUp(hello.worker_id);
+          },
+      .down = [this](const std::string& worker_id) { OnWorkerDown(worker_id); },
+      .draining =
+          [this](const std::string& worker_id) {
+            options_.log(false, "worker " + worker_id + " drains");
+            dispatcher_.Handle(schedule::WorkerDraining{worker_id});
+          },
+      .started =
+          [this](const protocol::Started& started) {
+            dispatcher_.Handle(schedule::Started{started.attempt});
+          },
+      .finished = [this](const std::string& worker_id,
+                         const protocol::Finished& finished) { OnFinished(worker_id, finished); },
+      .tick = [this] { OnTick(); }};
 }
 
 void Coordinator::OnWorkerDown(const std::string& worker_id) {
   options_.log(true, "worker " + worker_id + " is down");
   dispatcher_.Handle(schedule::WorkerDown{worker_id});
+  notices_.OnWorkerDown(worker_id);
   std::vector<std::shared_ptr<RelayedQuery>> relayed;
   {
     base::MutexLock lock(mutex_);
@@ -120,8 +137,9 @@ void Coordinator::OnWorkerDown(const std::string& worker_id) {
   // on with it, else the scheduler rejects it.
 }
 
-void Coordinator::OnFinished(const protocol::Finished& finished) {
+void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finished& finished) {
   const std::string id = QueryIdOf(finished.attempt);
+  notices_.Written(id, worker_id, finished.written);
   dispatcher_.Handle(schedule::Finished{finished.attempt});
   bool direct = false;
   history_.Update(id, [&](QueryRecord& record) {
@@ -132,6 +150,12 @@ void Coordinator::OnFinished(const protocol::Finished& finished) {
     record.reported = true;
     direct = record.direct && !record.ended;
   });
+  std::shared_ptr<RelayedQuery> relayed;
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto at = relayed_.find(id); at != relayed_.end()) relayed = at->second;
+  }
+  if (relayed != nullptr) relayed->OnWorkerFinished(finished.attempt);
   const protocol::Figures& figures = finished.figures;
   metrics_.TaskRan(figures.run_us);
   metrics_.Relayed(figures.rows, figures.bytes);
@@ -146,9 +170,18 @@ void Coordinator::OnFinished(const protocol::Finished& finished) {
                  .retries = figures.retries,
                  .hedges = figures.hedges,
                  .cost_nanousd = figures.cost_nanousd});
-  if (!direct) return;
+  if (!direct) return LogEnd(id);
   history_.End(id, finished.error);
   NoteEnd(id);
+}
+
+void Coordinator::OnTick() {
+  std::vector<std::shared_ptr<RelayedQuery>> relayed;
+  {
+    base::MutexLock lock(mutex_);
+    for (const auto& [id, query] : relayed_) relayed.push_back(query);
+  }
+  for (const auto& query : relayed) query->Check();
 }
 
 arrow::Status Coordinator::Announce(std::string_view sealed) {
@@ -170,7 +203,7 @@ arrow::Status Coordinator::Send(protocol::Command command, const WorkerInfo& wor
 }
 
 void Coordinator::StopAttempt(const schedule::Stop& stop) {
-  orders_.Post([this, stop] {
+  orders_.Post(stop.worker_id, [this, stop] {
     const std::optional<WorkerInfo> worker = membership_.Find(stop.worker_id);
     if (!worker) return;
     protocol::Command command;

@@ -13,11 +13,15 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "coordinator/cache_totals.h"
+#include "config/limits.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/executor.h"
 #include "coordinator/handover.h"
 #include "coordinator/history.h"
 #include "coordinator/membership.h"
+#include "coordinator/notices.h"
+#include "coordinator/orders.h"
 #include "coordinator/plan.h"
 #include "coordinator/relay.h"
 #include "coordinator/service.h"
@@ -33,9 +37,16 @@ class Coordinator final : public Service {
     std::vector<std::string> workers;  // "grpc://host:port" of those listed
     schedule::Options schedule;
     int64_t default_timeout_ms = 3'600'000;
-    int max_relays = 1'024;  // results streamed through at one time
+    // Results streamed through at one time: past it a task goes back in line.
+    int max_relays = config::kMaxRelays;
+    // How long a result whose worker has finished it may bring nothing before the worker's
+    // connection counts as lost.
+    int64_t finished_grace_ms = config::kFinishedGraceMs;
+    Notices::Options notices;
     // Where one line for each thing worth telling goes: (is it a warning, the line).
     std::function<void(bool, const std::string&)> log = [](bool, const std::string&) {};
+    // Called once for each query that has ended, with its figures where its worker has told them.
+    std::function<void(const QueryRecord&)> on_query_end;
   };
 
   static arrow::Result<std::unique_ptr<Coordinator>> Start(Options options,
@@ -84,7 +95,11 @@ class Coordinator final : public Service {
   void NoteEnd(const std::string& query_id) EIDER_EXCLUDES(mutex_);
   MembershipEvents Events();
   void OnWorkerDown(const std::string& worker_id) EIDER_EXCLUDES(mutex_);
-  void OnFinished(const protocol::Finished& finished) EIDER_EXCLUDES(mutex_);
+  // Each second.
+  void OnTick() EIDER_EXCLUDES(mutex_);
+  void OnFinished(const std::string& worker_id, const protocol::Finished& finished)
+      EIDER_EXCLUDES(mutex_);
+  void LogEnd(const std::string& query_id);
   arrow::Status Send(protocol::Command command, const WorkerInfo& worker);
   void StopAttempt(const schedule::Stop& stop);
 
@@ -104,9 +119,11 @@ class Coordinator final : public Service {
   // Each thread-safe by itself. Destroyed from the bottom: threads before what they use.
   mutable metrics::Registry metrics_;
   History history_;
-  Executor orders_;
+  Orders orders_;
   Dispatcher dispatcher_;
   Membership membership_;
+  Notices notices_;
+  mutable CacheTotals cache_totals_;
   Executor relays_;
   RelayContext relay_context_;
 };

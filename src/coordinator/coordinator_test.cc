@@ -45,6 +45,10 @@ class CollectingSink final : public ResultSink {
     while (!end_) changed_.Wait(mutex_);
     return *end_;
   }
+  bool ended() {
+    base::MutexLock lock(mutex_);
+    return end_.has_value();
+  }
   void WaitForWrite() {
     base::MutexLock lock(mutex_);
     while (writes_ == 0) changed_.Wait(mutex_);
@@ -83,8 +87,8 @@ class CollectingSink final : public ResultSink {
 class CoordinatorTest : public testing::Test {
  protected:
   // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are up.
-  void Start(const std::vector<std::string>& names) {
-    Coordinator::Options options;
+  void Start(const std::vector<std::string>& names) { Start(names, options_); }
+  void Start(const std::vector<std::string>& names, Coordinator::Options options) {
     for (const std::string& name : names) {
       workers_[name] = std::make_shared<FakeWorker>(name, key_);
       options.workers.push_back("grpc://" + name + ":1");
@@ -92,11 +96,13 @@ class CoordinatorTest : public testing::Test {
     options.log = [this](bool, const std::string& line) {
       base::MutexLock lock(mutex_);
       if (line.find(" is up") != std::string::npos) ++up_;
+      log_ += line + "\n";
       changed_.NotifyAll();
     };
     const auto factory =
         [this](const std::string& location) -> arrow::Result<std::shared_ptr<WorkerClient>> {
       const std::string name = location.substr(7, location.size() - 9);
+      base::MutexLock lock(mutex_);
       const auto at = workers_.find(name);
       if (at == workers_.end()) return MakeError(ErrorCode::kWorkerLost, "nobody is there");
       return at->second;
@@ -115,13 +121,30 @@ class CoordinatorTest : public testing::Test {
     query.sql = "SELECT 42";
     return query;
   }
+  static protocol::Query Copy() {
+    protocol::Query query;
+    query.sql = "COPY (SELECT 42) TO 's3://b/k.parquet'";
+    query.write = true;
+    return query;
+  }
+  // Which worker runs a query of this key, by running one there.
+  std::string HomeOf(const protocol::Query& query) {
+    const auto sink = Submit(query);
+    EXPECT_TRUE(sink->WaitForEnd().ok());
+    EXPECT_EQ(Record(submitted_->query_id())["state"], "finished");
+    return sink->claim().worker_id;
+  }
+  void WaitForLog(const std::string& part) {
+    base::MutexLock lock(mutex_);
+    while (log_.find(part) == std::string::npos) changed_.Wait(mutex_);
+  }
   std::shared_ptr<CollectingSink> Submit(protocol::Query query = Select()) {
     auto sink = std::make_shared<CollectingSink>();
     submitted_ = coordinator_->Relay(std::move(query), sink);
     return sink;
   }
-  nlohmann::json Record(const std::string& query_id) {
-    return nlohmann::json::parse(coordinator_->QueryJson(query_id, 10'000).ValueOrDie());
+  nlohmann::json Record(const std::string& query_id, int64_t wait_ms = 10'000) {
+    return nlohmann::json::parse(coordinator_->QueryJson(query_id, wait_ms).ValueOrDie());
   }
 
   const protocol::ClusterKey key_ = protocol::ClusterKey::Generate();
@@ -132,6 +155,8 @@ class CoordinatorTest : public testing::Test {
   base::Mutex mutex_;
   base::CondVar changed_;
   int up_ EIDER_GUARDED_BY(mutex_) = 0;
+  std::string log_ EIDER_GUARDED_BY(mutex_);
+  Coordinator::Options options_;
 };
 
 TEST_F(CoordinatorTest, RelaysAWholeResult) {
@@ -200,6 +225,39 @@ TEST_F(CoordinatorTest, AWorkerKilledAfterRowsIsAnErrorNeverAShortResult) {
   EXPECT_EQ(base::ErrorOf(end).code, ErrorCode::kWorkerLost);
   EXPECT_TRUE(base::ErrorOf(end).retryable);
   EXPECT_EQ(Record(submitted_->query_id())["error"]["code"], "WORKER_LOST");
+}
+
+TEST_F(CoordinatorTest, AResultThatItsWorkerHasFinishedArrivesOrIsLost) {
+  for (const int batches : {0, 1}) {
+    Coordinator::Options options;
+    options.finished_grace_ms = 1;
+    coordinator_ = nullptr;
+    {
+      base::MutexLock lock(mutex_);
+      up_ = 0;
+    }
+    Start({"w1"}, options);
+    workers_["w1"]->SetScripts({{.batches = batches, .vanish = true}});
+    const base::ErrorInfo error = base::ErrorOf(Submit()->WaitForEnd());
+    EXPECT_EQ(error.code, ErrorCode::kWorkerLost);
+    EXPECT_TRUE(error.retryable);
+    EXPECT_THAT(error.message, HasSubstr("did not arrive"));
+  }
+}
+
+TEST_F(CoordinatorTest, MoreRelaysThanThreadsWaitInLine) {
+  Coordinator::Options options;
+  options.max_relays = 1;
+  options.schedule.claim_expiry_ms = 50;
+  Start({"w1"}, options);
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}, {}});
+  const auto first = Submit();
+  first->WaitForWrite();
+  const auto first_id = submitted_->query_id();
+  const auto second = Submit();  // there is a slot for it, but no thread
+  EXPECT_EQ(Record(submitted_->query_id(), 200)["state"], "waiting");
+  ASSERT_TRUE(coordinator_->CancelQuery(first_id).ok());
+  EXPECT_TRUE(second->WaitForEnd().ok());
 }
 
 TEST_F(CoordinatorTest, AFullWorkersRefusalGoesBackInLine) {
@@ -278,6 +336,121 @@ TEST_F(CoordinatorTest, ClearsOneWorkersCacheOrAll) {
   EXPECT_EQ(workers_["w2"]->WaitForCommand().kind, protocol::Command::Kind::kClearCache);
   EXPECT_EQ(*coordinator_->ClearCache(""), 2);
   EXPECT_THAT(coordinator_->ClearCache("grpc://w9:1").status().message(), HasSubstr("grpc://w9:1"));
+}
+
+TEST_F(CoordinatorTest, AWriteIsAnsweredWhenTheOtherWorkersHaveForgotten) {
+  Start({"w1", "w2", "w3"});
+  for (const auto& [name, worker] : workers_) {
+    worker->SetScripts({{.written = {"s3://b/k.parquet", "s3://b/p/"}}});
+    worker->HoldCommands();
+  }
+  const auto sink = Submit(Copy());
+  sink->WaitForWrite();
+  const std::string writer = sink->claim().worker_id;
+  for (const auto& [name, worker] : workers_) {
+    if (name == writer) continue;
+    const protocol::Command command = worker->WaitForCommand();
+    EXPECT_EQ(command.kind, protocol::Command::Kind::kInvalidate);
+    EXPECT_EQ(command.worker_id, name);
+    EXPECT_THAT(command.urls, testing::ElementsAre("s3://b/k.parquet", "s3://b/p/"));
+    EXPECT_FALSE(sink->ended()) << "answered before " << name;
+    worker->ReleaseCommands();
+  }
+  EXPECT_TRUE(sink->WaitForEnd().ok());
+  EXPECT_EQ(workers_[writer]->commands(), 0u);
+}
+
+TEST_F(CoordinatorTest, AWorkerThatRefusesIsToldAgain) {
+  Start({"w1", "w2"});
+  for (const auto& [name, worker] : workers_) {
+    worker->SetScripts({{.written = {"s3://b/k"}}});
+    worker->RefuseCommands(2);
+  }
+  const auto sink = Submit(Copy());
+  ASSERT_TRUE(sink->WaitForEnd().ok());
+  const auto& other = workers_[sink->claim().worker_id == "w1" ? "w2" : "w1"];
+  ASSERT_EQ(other->commands(), 3u);
+  const std::string nonce = other->WaitForCommand().nonce;
+  EXPECT_NE(other->WaitForCommand().nonce, nonce) << "a command works once";
+}
+
+TEST_F(CoordinatorTest, AWriteDoesNotWaitForeverForAWorkerThatIsStuck) {
+  options_.notices.wait_ms = 20;
+  Start({"w1", "w2"});
+  for (const auto& [name, worker] : workers_) {
+    worker->SetScripts({{.written = {"s3://b/k"}}});
+    worker->HoldCommands();
+  }
+  EXPECT_TRUE(Submit(Copy())->WaitForEnd().ok());
+  for (const auto& [name, worker] : workers_) worker->RefuseCommands(3);
+  for (const auto& [name, worker] : workers_) worker->ReleaseCommands();
+  WaitForLog("was not told what query " + submitted_->query_id() + " wrote");
+}
+
+TEST_F(CoordinatorTest, AWorkerThatWasAwayIsToldWhatItMissed) {
+  Start({"w1", "w2"});
+  protocol::Query write = Copy();
+  const std::string writer = HomeOf(write);
+  const std::string away = writer == "w1" ? "w2" : "w1";
+  workers_[writer]->SetScripts({{.written = {"s3://b/k"}}});
+  workers_[away]->Kill();
+  WaitForLog("worker " + away + " is down");
+  EXPECT_TRUE(Submit(write)->WaitForEnd().ok());
+  const auto back = std::make_shared<FakeWorker>(away, key_);
+  {
+    base::MutexLock lock(mutex_);
+    workers_[away] = back;
+  }
+  const protocol::Command command = back->WaitForCommand();
+  EXPECT_EQ(command.kind, protocol::Command::Kind::kInvalidate);
+  EXPECT_THAT(command.urls, testing::ElementsAre("s3://b/k"));
+}
+
+TEST_F(CoordinatorTest, AWriterThatDiesBeforeItsReportDoesNotHoldTheAnswer) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.report = false}});
+  const auto sink = Submit(Copy());
+  sink->WaitForWrite();
+  workers_["w1"]->Kill();
+  EXPECT_TRUE(sink->WaitForEnd().ok());
+}
+
+TEST_F(CoordinatorTest, TellsTheLogOfEachQueryOnceItIsOver) {
+  base::Mutex mutex;
+  base::CondVar changed;
+  std::vector<QueryRecord> ended;
+  options_.on_query_end = [&](const QueryRecord& record) {
+    base::MutexLock lock(mutex);
+    ended.push_back(record);
+    changed.NotifyAll();
+  };
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 5}});
+  ASSERT_TRUE(Submit()->WaitForEnd().ok());
+  const std::string good = submitted_->query_id();
+  {
+    base::MutexLock lock(mutex);
+    while (ended.empty()) changed.Wait(mutex);
+    EXPECT_EQ(ended[0].id, good);
+    EXPECT_EQ(ended[0].figures.rows, 5);
+  }
+  protocol::Query bad = Select();
+  bad.sql = "SELEC";
+  EXPECT_FALSE(Submit(bad)->WaitForEnd().ok());
+  base::MutexLock lock(mutex);
+  while (ended.size() < 2) changed.Wait(mutex);
+  EXPECT_EQ(ended[1].error->code, ErrorCode::kInvalidQuery);
+}
+
+TEST_F(CoordinatorTest, TheClientsCacheModeReachesTheTicket) {
+  Start({"w1"});
+  for (const auto mode : {protocol::CacheMode::kUse, protocol::CacheMode::kPassive,
+                          protocol::CacheMode::kOff, protocol::CacheMode::kRefresh}) {
+    protocol::Query query = Select();
+    query.cache_mode = mode;
+    ASSERT_TRUE(Submit(query)->WaitForEnd().ok());
+    EXPECT_EQ(workers_["w1"]->tickets().back().cache_mode, mode);
+  }
 }
 
 TEST_F(CoordinatorTest, DrainRefusesNewQueriesAndWaitsForTheRest) {

@@ -6,7 +6,18 @@ namespace eider::coordinator {
 
 void Executor::Post(std::function<void()> work) {
   base::MutexLock lock(mutex_);
-  if (stopped_) return;
+  if (!stopped_) Push(std::move(work));
+}
+
+bool Executor::Offer(std::function<void()> work) {
+  base::MutexLock lock(mutex_);
+  const bool all_busy = static_cast<int>(waiting_.size()) >= idle_;
+  if (stopped_ || (all_busy && static_cast<int>(threads_.size()) >= max_threads_)) return false;
+  Push(std::move(work));
+  return true;
+}
+
+void Executor::Push(std::function<void()> work) {
   waiting_.push_back(std::move(work));
   const bool all_busy = static_cast<int>(waiting_.size()) > idle_;
   if (all_busy && static_cast<int>(threads_.size()) < max_threads_) {

@@ -21,11 +21,14 @@ class Executor {
 
   // Does not block. After Stop the work is dropped.
   void Post(std::function<void()> work) EIDER_EXCLUDES(mutex_);
+  // As Post where a thread can take it at once; else does nothing and returns false.
+  bool Offer(std::function<void()> work) EIDER_EXCLUDES(mutex_);
   // Runs what was posted, then ends the threads. Not from one of its own threads.
   void Stop() EIDER_EXCLUDES(mutex_);
 
  private:
   void Run() EIDER_EXCLUDES(mutex_);
+  void Push(std::function<void()> work) EIDER_REQUIRES(mutex_);
 
   const int max_threads_;
   base::Mutex mutex_;

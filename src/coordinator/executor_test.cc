@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <latch>
+#include <thread>
 
 namespace eider::coordinator {
 namespace {
@@ -14,6 +15,26 @@ TEST(Executor, BlockedWorkDoesNotHoldUpTheRest) {
   for (int i = 0; i < 4; ++i) executor.Post([&] { all_run.arrive_and_wait(); });
   all_run.wait();
   executor.Stop();
+}
+
+TEST(Executor, AnOfferIsTakenWhileAThreadIsFree) {
+  Executor executor(2);
+  std::latch go(1);
+  std::latch both(2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(executor.Offer([&] {
+      both.count_down();
+      go.wait();
+    }));
+  }
+  both.wait();
+  EXPECT_FALSE(executor.Offer([] {}));
+  go.count_down();
+  std::latch ran(1);
+  while (!executor.Offer([&] { ran.count_down(); })) std::this_thread::yield();
+  ran.wait();
+  executor.Stop();
+  EXPECT_FALSE(executor.Offer([] {}));
 }
 
 TEST(Executor, StopRunsWhatWasPostedAndDropsTheRest) {

@@ -34,7 +34,8 @@ class FakeStream final : public RemoteStream {
   std::shared_ptr<arrow::Schema> schema() const override { return OneRow(0)->schema(); }
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (sent_ < script_.batches) return OneRow(sent_++);
-    if (script_.hang) {
+    if (script_.vanish) Finish();
+    if (script_.hang || script_.vanish) {
       base::MutexLock lock(mutex_);
       while (!cancelled_) changed_.Wait(mutex_);
       return MakeError(ErrorCode::kWorkerLost, "the stream was cancelled");
@@ -53,7 +54,8 @@ class FakeStream final : public RemoteStream {
 
  private:
   void Finish() {
-    protocol::Finished finished{.attempt = attempt_, .error = std::nullopt, .figures = {}};
+    protocol::Finished finished{
+        .attempt = attempt_, .error = std::nullopt, .figures = {}, .written = script_.written};
     finished.figures.rows = sent_;
     if (!script_.after.ok()) finished.error = base::ErrorOf(script_.after);
     worker_.Tell(finished);
@@ -71,8 +73,18 @@ class FakeStream final : public RemoteStream {
 
 arrow::Result<std::unique_ptr<protocol::Channel>> FakeWorker::Attach() {
   if (server_.joinable()) {
-    Kill();
-    return MakeError(ErrorCode::kWorkerLost, "it is dead");
+    bool may_return = false;
+    {
+      base::MutexLock lock(mutex_);
+      may_return = std::exchange(may_return_, false);
+    }
+    if (!may_return) {
+      Kill();
+      return MakeError(ErrorCode::kWorkerLost, "it is dead");
+    }
+    server_.join();
+    base::MutexLock lock(mutex_);
+    session_ = nullptr;
   }
   auto [ours, theirs] = protocol::PairedChannel::Make();
   {
@@ -93,10 +105,17 @@ void FakeWorker::Serve() {
   auto session = protocol::Session::Accept(*channel, key_, id_);
   if (!session.ok()) return;
   protocol::Session* const receiver = session->get();
+  protocol::Superseded seen;
   {
     base::MutexLock lock(mutex_);
+    ++attaches_.first;
+    attaches_.second = receiver->epoch();
     session_ = std::move(*session);
+    seen = seen_;
+    may_return_ = receiver->epoch() <= seen.epoch;
   }
+  changed_.NotifyAll();
+  if (receiver->epoch() <= seen.epoch) return Tell(seen);
   Tell(protocol::Hello{.worker_id = id_, .boot_id = "boot", .slots = slots_});
   Tell(protocol::Heartbeat{.ready = true});
   while (true) {
@@ -129,12 +148,50 @@ arrow::Result<std::unique_ptr<RemoteStream>> FakeWorker::Run(const std::string& 
 
 arrow::Status FakeWorker::Send(const std::string& command, int64_t) {
   ARROW_ASSIGN_OR_RAISE(protocol::Command opened, protocol::OpenCommand(command, key_));
-  {
-    base::MutexLock lock(mutex_);
-    commands_.push_back(std::move(opened));
-  }
+  base::MutexLock lock(mutex_);
+  commands_.push_back(std::move(opened));
   changed_.NotifyAll();
-  return arrow::Status::OK();
+  while (held_ && !dead_) changed_.Wait(mutex_);
+  if (refused_ == 0) return arrow::Status::OK();
+  --refused_;
+  return MakeError(ErrorCode::kOverloaded, "not now");
+}
+
+size_t FakeWorker::commands() const {
+  base::MutexLock lock(mutex_);
+  return commands_.size();
+}
+
+void FakeWorker::HoldCommands() {
+  base::MutexLock lock(mutex_);
+  held_ = true;
+}
+
+void FakeWorker::ReleaseCommands() {
+  base::MutexLock lock(mutex_);
+  held_ = false;
+  changed_.NotifyAll();
+}
+
+void FakeWorker::RefuseCommands(int count) {
+  base::MutexLock lock(mutex_);
+  refused_ = count;
+}
+
+void FakeWorker::SetEpoch(protocol::Superseded seen) {
+  base::MutexLock lock(mutex_);
+  seen_ = seen;
+}
+
+void FakeWorker::Detach() {
+  base::MutexLock lock(mutex_);
+  may_return_ = true;
+  if (channel_ != nullptr) channel_->Cancel();
+}
+
+std::pair<int, int64_t> FakeWorker::attaches() const {
+  base::MutexLock lock(mutex_);
+  return attaches_;
 }
 
 void FakeWorker::SetScripts(std::vector<Script> scripts) {
@@ -146,6 +203,7 @@ void FakeWorker::Kill() {
   {
     base::MutexLock lock(mutex_);
     dead_ = true;
+    changed_.NotifyAll();
     if (channel_ != nullptr) channel_->Cancel();
     for (const auto& cancel : cancels_) {
       if (const auto alive = cancel.lock()) (*alive)();

@@ -41,6 +41,7 @@ struct QueryRecord {
   std::optional<base::ErrorInfo> error;
   bool ended = false;     // the client got its end or its error
   bool reported = false;  // its worker has told the figures, or never will
+  bool logged = false;    // its end was
   int64_t ended_ms = 0;   // monotonic
 
   std::string_view state() const;

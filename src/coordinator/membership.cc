@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -19,17 +20,23 @@ struct Membership::Stream {
 
 // A worker's address, and what came of attaching to it. All but `location` is guarded by mutex_.
 struct Membership::Link {
-  Link(std::string where, std::string id, int64_t now_ms)
-      : location(std::move(where)), announced_id(std::move(id)), away_since_ms(now_ms) {
+  Link(std::string where, std::string id, int64_t its_epoch, int64_t now_ms)
+      : location(std::move(where)),
+        announced_id(std::move(id)),
+        epoch(its_epoch),
+        away_since_ms(now_ms) {
     info.location = location;
   }
   const std::string location;
   const std::string announced_id;  // empty: it was listed
   WorkerInfo info;
+  int64_t epoch;
   int64_t away_since_ms;
+  bool welcomed = false;  // it was up once
   bool draining = false;
   bool superseded = false;
   std::shared_ptr<Stream> stream;
+  std::thread thread;
 };
 
 Membership::Membership(WorkerClientFactory factory, protocol::ClusterKey key,
@@ -42,7 +49,7 @@ Membership::Membership(WorkerClientFactory factory, protocol::ClusterKey key,
       clock_(clock),
       events_(std::move(events)) {
   base::MutexLock lock(mutex_);
-  threads_.emplace_back([this] { WatchForSilence(); });
+  watcher_ = std::thread([this] { WatchForSilence(); });
 }
 
 Membership::~Membership() { Stop(); }
@@ -55,9 +62,9 @@ arrow::Status Membership::Add(const std::string& location, const std::string& an
     return base::MakeError(base::ErrorCode::kResourceExhausted,
                            "there are " + std::to_string(kMaxWorkers) + " workers already");
   }
-  auto link = std::make_shared<Link>(location, announced_id, clock_.MonotonicMs());
+  auto link = std::make_shared<Link>(location, announced_id, epoch_, clock_.MonotonicMs());
   links_[location] = link;
-  threads_.emplace_back([this, link] { Run(link); });
+  link->thread = std::thread([this, link] { Run(link); });
   return arrow::Status::OK();
 }
 
@@ -87,6 +94,7 @@ std::string Membership::Part(Link& link, const arrow::Status& why) {
   link.info.last_error = why.ok() ? "it ended the attach stream" : why.message();
   link.stream = nullptr;
   if (!was_up) return {};
+  up_.erase(link.info.hello.worker_id);
   link.away_since_ms = clock_.MonotonicMs();
   return link.info.hello.worker_id;
 }
@@ -95,6 +103,7 @@ arrow::Status Membership::AttachOnce(Link& link) {
   ARROW_ASSIGN_OR_RAISE(auto client, factory_(link.location));
   ARROW_ASSIGN_OR_RAISE(auto channel, client->Attach());
   const auto stream = std::make_shared<Stream>(std::move(channel));
+  int64_t epoch = 0;
   {
     base::MutexLock lock(mutex_);
     if (stopped_) return arrow::Status::Cancelled("the coordinator stops");
@@ -102,10 +111,11 @@ arrow::Status Membership::AttachOnce(Link& link) {
     link.info.client = std::move(client);
     link.info.last_event_ms = clock_.MonotonicMs();  // silence counts from here
     link.superseded = false;
+    epoch = link.epoch;
     link.draining = false;
   }
-  ARROW_ASSIGN_OR_RAISE(
-      auto connected, protocol::Session::Connect(*stream->channel, key_, coordinator_id_, epoch_));
+  ARROW_ASSIGN_OR_RAISE(auto connected,
+                        protocol::Session::Connect(*stream->channel, key_, coordinator_id_, epoch));
   protocol::Session& session = *connected;
   {
     base::MutexLock lock(mutex_);
@@ -133,7 +143,12 @@ arrow::Status Membership::Receive(Link& link, const std::string& peer_id,
   }
   if (const auto* superseded = std::get_if<protocol::Superseded>(&message)) {
     base::MutexLock lock(mutex_);
-    link.superseded = true;
+    // A live coordinator keeps it, and what we had once we do not take back.
+    const bool left_over = !link.welcomed && !superseded->attached;
+    link.superseded = !left_over;
+    if (left_over && superseded->epoch < std::numeric_limits<int64_t>::max()) {
+      link.epoch = std::max(link.epoch, superseded->epoch + 1);
+    }
     return base::MakeError(base::ErrorCode::kPermissionDenied,
                            "a coordinator of the newer epoch " + std::to_string(superseded->epoch) +
                                " has taken the worker over");
@@ -164,6 +179,8 @@ arrow::Status Membership::Welcome(Link& link, const protocol::Hello& hello) {
     link.info.clock_offset_ms = hello.clock_ms - clock_.MonotonicMs();
     link.info.last_error.clear();
     link.info.up = true;
+    link.welcomed = true;
+    up_[hello.worker_id] = &link;
   }
   events_.up(hello);
   return arrow::Status::OK();
@@ -185,6 +202,7 @@ void Membership::Note(Link& link, const protocol::Heartbeat& beat) {
 
 void Membership::WatchForSilence() {
   while (Pause(kPingMs)) {
+    Reap();
     std::vector<std::shared_ptr<Stream>> silent;
     std::vector<std::pair<std::shared_ptr<Stream>, protocol::Session*>> alive;
     {
@@ -202,6 +220,7 @@ void Membership::WatchForSilence() {
     for (const auto& stream : silent) stream->channel->Cancel();
     // A failed ping needs no answer here: the stream's receiver hears of it too.
     for (const auto& [stream, session] : alive) (void)session->Send(protocol::Ping{});
+    events_.tick();
   }
 }
 
@@ -214,27 +233,39 @@ bool Membership::Pause(int64_t ms) {
 }
 
 bool Membership::IsUpElsewhere(const std::string& worker_id, const Link* here) const {
-  return std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
-    const Link& link = *entry.second;
-    return &link != here && link.info.up && link.info.hello.worker_id == worker_id;
-  });
+  const auto at = up_.find(worker_id);
+  return at != up_.end() && at->second != here;
 }
 
 bool Membership::ForgetIfAway(const std::shared_ptr<Link>& link) {
   base::MutexLock lock(mutex_);
-  if (link->announced_id.empty()) return false;
+  if (link->announced_id.empty() || stopped_) return false;
   const bool away = clock_.MonotonicMs() - link->away_since_ms >= kForgetMs;
   if (!away && !IsUpElsewhere(link->announced_id, link.get())) return false;
   links_.erase(link->location);
+  forgotten_.push_back(std::move(link->thread));
   return true;
 }
 
 std::optional<WorkerInfo> Membership::Find(const std::string& worker_id) const {
   base::MutexLock lock(mutex_);
-  for (const auto& [location, link] : links_) {
-    if (link->info.up && link->info.hello.worker_id == worker_id) return link->info;
+  const auto at = up_.find(worker_id);
+  if (at == up_.end()) return std::nullopt;
+  return at->second->info;
+}
+
+size_t Membership::threads() const {
+  base::MutexLock lock(mutex_);
+  return links_.size() + forgotten_.size() + (watcher_.joinable() ? 1 : 0);
+}
+
+void Membership::Reap() {
+  std::vector<std::thread> forgotten;
+  {
+    base::MutexLock lock(mutex_);
+    forgotten.swap(forgotten_);
   }
-  return std::nullopt;
+  for (std::thread& thread : forgotten) thread.join();
 }
 
 std::vector<WorkerInfo> Membership::All() const {
@@ -253,11 +284,13 @@ void Membership::Stop() {
     stopped_ = true;
     for (const auto& [location, link] : links_) {
       if (link->stream != nullptr) link->stream->channel->Cancel();
+      if (link->thread.joinable()) threads.push_back(std::move(link->thread));
     }
-    threads.swap(threads_);
+    if (watcher_.joinable()) threads.push_back(std::move(watcher_));
   }
   stop_changed_.NotifyAll();
   for (std::thread& thread : threads) thread.join();
+  Reap();
 }
 
 }  // namespace eider::coordinator

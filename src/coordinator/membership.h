@@ -40,9 +40,10 @@ struct MembershipEvents {
   std::function<void(const std::string& worker_id)> draining;
   std::function<void(const protocol::Started&)> started;
   std::function<void(const std::string& worker_id, const protocol::Finished&)> finished;
+  std::function<void()> tick;  // each kPingMs, about nobody
 };
 
-// One thread for each worker's attach stream, and one that pings them and watches for silence.
+// One thread for each address's attach stream, and one that pings them and watches for silence.
 // Thread-safe.
 class Membership {
  public:
@@ -55,6 +56,9 @@ class Membership {
   static constexpr size_t kMaxWorkers = 10'000;
   static_assert(kSilenceMs > 2 * kPingMs);
 
+  // `epoch` grows from one coordinator to the next: the wall clock's time at the start. As that may
+  // be set back, a worker that this coordinator never had, and nobody else has now, is attached to
+  // by the epoch after the one that it names.
   Membership(WorkerClientFactory factory, protocol::ClusterKey key, std::string coordinator_id,
              int64_t epoch, const base::Clock& clock, MembershipEvents events);
   ~Membership();
@@ -68,6 +72,8 @@ class Membership {
   // The worker of this id, while it is up.
   std::optional<WorkerInfo> Find(const std::string& worker_id) const EIDER_EXCLUDES(mutex_);
   std::vector<WorkerInfo> All() const EIDER_EXCLUDES(mutex_);
+  // Threads that have not been joined: one for each address, and the watcher.
+  size_t threads() const EIDER_EXCLUDES(mutex_);
 
   // Ends every attach stream and thread.
   void Stop() EIDER_EXCLUDES(mutex_);
@@ -88,6 +94,8 @@ class Membership {
   bool Pause(int64_t ms) EIDER_EXCLUDES(mutex_);
   void WatchForSilence() EIDER_EXCLUDES(mutex_);
   bool IsUpElsewhere(const std::string& worker_id, const Link* here) const EIDER_REQUIRES(mutex_);
+  // Joins the threads of links that were forgotten.
+  void Reap() EIDER_EXCLUDES(mutex_);
   bool ForgetIfAway(const std::shared_ptr<Link>& link) EIDER_EXCLUDES(mutex_);
 
   const WorkerClientFactory factory_;
@@ -101,7 +109,10 @@ class Membership {
   base::CondVar stop_changed_;
   bool stopped_ EIDER_GUARDED_BY(mutex_) = false;
   std::unordered_map<std::string, std::shared_ptr<Link>> links_ EIDER_GUARDED_BY(mutex_);
-  std::vector<std::thread> threads_ EIDER_GUARDED_BY(mutex_);
+  // The links that are up, by their worker's id.
+  std::unordered_map<std::string, Link*> up_ EIDER_GUARDED_BY(mutex_);
+  std::vector<std::thread> forgotten_ EIDER_GUARDED_BY(mutex_);  // about to end
+  std::thread watcher_ EIDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace eider::coordinator

@@ -4,6 +4,7 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/ipc/writer.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -48,7 +49,10 @@ void RelayedQuery::Cancel(const std::string& reason) {
 }
 
 void RelayedQuery::OnClaim(const schedule::Claim& claim) {
-  context_.executor.Post([self = shared_from_this(), claim] { self->RunAttempt(claim); });
+  const bool taken =
+      context_.executor.Offer([self = shared_from_this(), claim] { self->RunAttempt(claim); });
+  // No thread for it now: back to the head of its line, rather than that its claim expires.
+  if (!taken) context_.dispatcher.Handle(schedule::Refused{claim.attempt});
 }
 
 void RelayedQuery::OnReject(const base::ErrorInfo& why) {
@@ -75,6 +79,41 @@ void RelayedQuery::OnWorkerDown(const std::string& worker_id) {
   if (stream_ != nullptr) stream_->Cancel();
 }
 
+void RelayedQuery::OnWorkerFinished(const protocol::AttemptId& attempt) {
+  base::MutexLock lock(mutex_);
+  if (running_ && attempt.attempt == attempt_) worker_finished_ms_ = context_.clock.MonotonicMs();
+}
+
+void RelayedQuery::Check() {
+  base::MutexLock lock(mutex_);
+  if (!running_ || gave_up_ || !worker_finished_ms_ || !reading_since_ms_) return;
+  const int64_t since_ms = std::max(*worker_finished_ms_, *reading_since_ms_);
+  if (context_.clock.MonotonicMs() - since_ms < context_.finished_grace_ms) return;
+  gave_up_ = true;
+  worker_gone_ = true;
+  if (stream_ != nullptr) stream_->Cancel();
+}
+
+void RelayedQuery::SetReading(bool reading) {
+  base::MutexLock lock(mutex_);
+  reading_since_ms_.reset();
+  if (reading) reading_since_ms_ = context_.clock.MonotonicMs();
+}
+
+arrow::Status RelayedQuery::Start(RemoteStream& stream) {
+  SetReading(true);
+  arrow::Status status = stream.Start();
+  SetReading(false);
+  return status;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> RelayedQuery::Next(RemoteStream& stream) {
+  SetReading(true);
+  auto batch = stream.Next();
+  SetReading(false);
+  return batch;
+}
+
 void RelayedQuery::RunAttempt(const schedule::Claim& claim) {
   {
     base::MutexLock lock(mutex_);
@@ -82,6 +121,9 @@ void RelayedQuery::RunAttempt(const schedule::Claim& claim) {
     running_ = true;
     worker_gone_ = false;
     worker_id_ = claim.worker_id;
+    attempt_ = claim.attempt.attempt;
+    worker_finished_ms_.reset();
+    gave_up_ = false;
   }
   Conclude(claim, Stream(claim));
 }
@@ -107,11 +149,12 @@ RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {
     stream_ = stream;
     if (worker_gone_ || rejected_) stream->Cancel();
   }
-  arrow::Status status = stream->Start();
+  arrow::Status status = Start(*stream);
   if (status.ok()) {
     status = Copy(*stream);
     // A client that has gone, or a sink that refuses more, leaves the worker in mid-stream.
     if (!status.ok()) stream->Cancel();
+    if (status.ok() && query_.write) context_.written(query_.id, claim.worker_id);
     return status.ok() ? Result{Outcome::kWhole, status} : Judge(claim, status);
   }
   if (IsOfAnotherBoot(*worker, status)) {
@@ -144,7 +187,7 @@ arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
   Pieces pieces;
   ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(&pieces, stream.schema()));
   while (true) {
-    ARROW_ASSIGN_OR_RAISE(const auto batch, stream.Next());
+    ARROW_ASSIGN_OR_RAISE(const auto batch, Next(stream));
     if (batch == nullptr) {
       ARROW_RETURN_NOT_OK(writer->Close());
     } else {
@@ -162,6 +205,12 @@ arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
 RelayedQuery::Result RelayedQuery::Judge(const schedule::Claim& claim, const arrow::Status& error) {
   base::MutexLock lock(mutex_);
   const base::ErrorInfo info = base::ErrorOf(error);
+  if (gave_up_) {
+    return {Outcome::kLost, base::MakeError(ErrorCode::kWorkerLost,
+                                            "worker " + claim.worker_id +
+                                                " finished, but its result did not "
+                                                "arrive: its connection is taken for lost")};
+  }
   const bool gone = worker_gone_ || info.code == ErrorCode::kWorkerLost;
   if (gone) {
     return {Outcome::kLost,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/executor.h"
@@ -21,9 +22,14 @@ struct RelayContext {
   Membership& membership;
   History& history;
   Executor& executor;
+  const base::Clock& clock;
+  int64_t finished_grace_ms;  // see Coordinator::Options
   // Makes the ticket for an attempt of the query, for the worker as it is now.
   std::function<std::string(const protocol::Query&, const schedule::Claim&, const WorkerInfo&)>
       make_ticket;
+  // The query that writes has its whole result from this worker: returns when the other workers
+  // know what it wrote.
+  std::function<void(const std::string& query_id, const std::string& worker_id)> written;
   // The query is over; called once, last.
   std::function<void(const std::string& query_id)> ended;
 };
@@ -44,6 +50,11 @@ class RelayedQuery final : public TaskListener,
   void OnReject(const base::ErrorInfo& why) override EIDER_EXCLUDES(mutex_);
   // The worker is no longer attached: an attempt on it is lost.
   void OnWorkerDown(const std::string& worker_id) EIDER_EXCLUDES(mutex_);
+  // The worker says that it has ended the attempt: what it gave is on its way.
+  void OnWorkerFinished(const protocol::AttemptId& attempt) EIDER_EXCLUDES(mutex_);
+  // Gives up an attempt whose worker has finished and whose result does not come. The worker may
+  // be in good health while the connection of its results alone is dead.
+  void Check() EIDER_EXCLUDES(mutex_);
 
  private:
   // How an attempt ended.
@@ -55,7 +66,12 @@ class RelayedQuery final : public TaskListener,
 
   void RunAttempt(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
   Result Stream(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
-  arrow::Status Copy(RemoteStream& stream);
+  arrow::Status Copy(RemoteStream& stream) EIDER_EXCLUDES(mutex_);
+  // Marks what waits for the worker, for Check().
+  arrow::Status Start(RemoteStream& stream) EIDER_EXCLUDES(mutex_);
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next(RemoteStream& stream)
+      EIDER_EXCLUDES(mutex_);
+  void SetReading(bool reading) EIDER_EXCLUDES(mutex_);
   bool IsOfAnotherBoot(const WorkerInfo& worker, const arrow::Status& error) const;
   bool IsRejected() EIDER_EXCLUDES(mutex_);
   Result Judge(const schedule::Claim& claim, const arrow::Status& error) EIDER_EXCLUDES(mutex_);
@@ -75,6 +91,10 @@ class RelayedQuery final : public TaskListener,
   bool finished_ EIDER_GUARDED_BY(mutex_) = false;
   bool worker_gone_ EIDER_GUARDED_BY(mutex_) = false;
   std::string worker_id_ EIDER_GUARDED_BY(mutex_);  // of the running attempt
+  int attempt_ EIDER_GUARDED_BY(mutex_) = 0;        // its number
+  std::optional<int64_t> worker_finished_ms_ EIDER_GUARDED_BY(mutex_);
+  std::optional<int64_t> reading_since_ms_ EIDER_GUARDED_BY(mutex_);  // waits for the worker
+  bool gave_up_ EIDER_GUARDED_BY(mutex_) = false;
   std::optional<base::ErrorInfo> rejected_ EIDER_GUARDED_BY(mutex_);
   std::shared_ptr<RemoteStream> stream_ EIDER_GUARDED_BY(mutex_);
 };

@@ -1,6 +1,8 @@
 // One request's way through the coordinator: receive -> plan -> schedule -> claim -> relay.
 #include "coordinator/service.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -25,7 +27,23 @@ class Refusal final : public Submitted {
   const std::string query_id_;
 };
 
+// Of what it does, whoever sends it.
+std::string FingerprintOf(const protocol::Query& query) {
+  const std::string text =
+      query.sql + '\0' + protocol::EncodeJson(protocol::EncodeArguments(query.arguments));
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  return std::to_string(hash.high64) + "." + std::to_string(hash.low64);
+}
+
 std::string TaskId(const std::string& query_id) { return query_id + ".0"; }
+
+// What the client asks for is stronger, but for reading where the schedule reads past the cache.
+protocol::CacheMode ModeOf(protocol::CacheMode asked, protocol::CacheMode claimed) {
+  using protocol::CacheMode;
+  if (asked == CacheMode::kUse) return claimed;
+  if (asked == CacheMode::kPassive && claimed == CacheMode::kOff) return claimed;
+  return asked;
+}
 
 }  // namespace
 
@@ -41,6 +59,7 @@ std::shared_ptr<Submitted> Coordinator::Relay(protocol::Query query,
         base::MutexLock lock(mutex_);
         relayed_[query.id] = relayed;
       }
+      if (query.write) notices_.Expect(query.id);
       // From here OnClaim relays, on a thread of its own; OnReject ends it.
       dispatcher_.Submit(TaskOf(query, *plan), relayed);
       return relayed;
@@ -120,7 +139,8 @@ schedule::Task Coordinator::TaskOf(const protocol::Query& query, const Plan& pla
           .client = query.client,
           .priority = query.priority,
           .write = plan.writes,
-          .deadline_ms = clock_.MonotonicMs() + query.timeout_ms};
+          .deadline_ms = clock_.MonotonicMs() + query.timeout_ms,
+          .fingerprint = FingerprintOf(query)};
 }
 
 std::string Coordinator::MakeTicket(const protocol::Query& query, const schedule::Claim& claim,
@@ -135,8 +155,7 @@ std::string Coordinator::MakeTicket(const protocol::Query& query, const schedule
       clock_.MonotonicMs() + worker.clock_offset_ms + options_.schedule.claim_expiry_ms;
   ticket.sql = query.sql;
   ticket.arguments = query.arguments;
-  ticket.cache_mode =
-      query.cache_mode == protocol::CacheMode::kUse ? claim.cache_mode : query.cache_mode;
+  ticket.cache_mode = ModeOf(query.cache_mode, claim.cache_mode);
   ticket.write = query.write;
   // What is left of the query's time, which has been running while it waited in line.
   ticket.timeout_ms = std::max<int64_t>(1, query.timeout_ms - claim.queue_ms);
@@ -183,9 +202,22 @@ void Coordinator::NoteEnd(const std::string& query_id) {
     if (active_.erase(query_id) == 0) return;
   }
   active_changed_.NotifyAll();
+  notices_.Forget(query_id);
+  LogEnd(query_id);
   const std::optional<QueryRecord> record = history_.Find(query_id);
   const bool failed = record && record->error;
   metrics_.QueryEnded(failed ? base::ErrorName(record->error->code) : "OK");
+}
+
+// Where it ended well its worker's report is on its way, and logged with it.
+void Coordinator::LogEnd(const std::string& query_id) {
+  std::optional<QueryRecord> ended;
+  history_.Update(query_id, [&](QueryRecord& record) {
+    if (record.logged || !record.ended || !(record.reported || record.error)) return;
+    record.logged = true;
+    ended = record;
+  });
+  if (ended && options_.on_query_end) options_.on_query_end(*ended);
 }
 
 arrow::Status Coordinator::CancelQuery(const std::string& query_id) {

@@ -64,6 +64,19 @@ json RecordJson(const QueryRecord& record) {
           {"error", ErrorJson(record.error)}};
 }
 
+json CacheJson(const protocol::CacheFigures& cache) {
+  return {{"budget_bytes", cache.budget_bytes},
+          {"used_bytes", cache.used_bytes},
+          {"blocks", cache.blocks},
+          {"objects", cache.objects},
+          {"evictions", cache.evictions},
+          {"corrupt_pages", cache.corrupt_pages},
+          {"write_failures", cache.write_failures},
+          {"disabled_why", cache.disabled_why},
+          {"hits", cache.hits},
+          {"misses", cache.misses}};
+}
+
 }  // namespace
 
 std::string Coordinator::WorkersJson() const {
@@ -89,6 +102,7 @@ std::string Coordinator::WorkersJson() const {
                        {"memory_limit_bytes", hello.memory_limit_bytes},
                        {"memory_used_bytes", beat.memory_used_bytes},
                        {"cache_bytes", beat.cache_bytes},
+                       {"cache", CacheJson(beat.cache)},
                        {"last_event_ms", clock_.MonotonicMs() - worker.last_event_ms}});
   }
   return Dump({{"workers", std::move(workers)}});
@@ -113,7 +127,11 @@ arrow::Result<std::string> Coordinator::QueryJson(const std::string& query_id, i
 
 std::string Coordinator::Metrics() const {
   int workers_up = 0;
-  for (const WorkerInfo& worker : membership_.All()) workers_up += worker.up ? 1 : 0;
+  const std::vector<WorkerInfo> workers = membership_.All();
+  for (const WorkerInfo& worker : workers) workers_up += worker.up ? 1 : 0;
+  const CacheTotals::Totals cache = cache_totals_.Take(workers);
+  metrics_.SetCache(cache.state);
+  metrics_.CacheChanged(cache.evictions, cache.corrupt_pages, cache.write_failures);
   int running = 0;
   for (const schedule::WorkerView& view : dispatcher_.workers()) running += view.occupied;
   metrics_.SetWorkersUp(workers_up);

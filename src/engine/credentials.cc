@@ -95,19 +95,26 @@ bool AskAgain(duckdb::DatabaseInstance& database, const duckdb::SecretEntry& ent
 
 }  // namespace
 
-CredentialKeeper::CredentialKeeper(const S3Options& options)
-    : options_(options),
-      shared_(std::make_unique<store::SharedConfig>(store::SharedConfig::Files{
-          .credentials = options.credentials_file,
-          .config = options.config_file,
-          .profile = options.profile})) {}
+arrow::Result<std::unique_ptr<CredentialKeeper>> CredentialKeeper::Make(const S3Options& options) {
+  static const base::SystemClock kClock;
+  ARROW_ASSIGN_OR_RAISE(
+      auto shared,
+      store::SharedConfig::Load(
+          {.credentials = options.credentials_file, .config = options.config_file},
+          options.profile.empty() ? "default" : options.profile, kClock));
+  return std::unique_ptr<CredentialKeeper>(new CredentialKeeper(options, std::move(shared)));
+}
+
+CredentialKeeper::CredentialKeeper(const S3Options& options,
+                                   std::unique_ptr<store::SharedConfig> shared)
+    : options_(options), shared_(std::move(shared)) {}
 
 CredentialKeeper::~CredentialKeeper() = default;
 
 // What options and environment say is stronger than the files; a key comes whole from one of them.
 S3Options CredentialKeeper::Current() {
   S3Options current = options_;
-  const store::SharedConfig::Values shared = shared_->Current();
+  const store::SharedProfile shared = shared_->Get();
   if (current.key_id.empty()) {
     current.key_id = shared.key_id;
     current.secret_key = shared.secret_key;

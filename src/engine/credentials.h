@@ -2,6 +2,8 @@
 // config files of AWS, and those of the init SQL that their provider can renew.
 #pragma once
 
+#include <arrow/result.h>
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -21,7 +23,8 @@ namespace eider::engine {
 // Thread-safe.
 class CredentialKeeper {
  public:
-  explicit CredentialKeeper(const S3Options& options);
+  // Errors: INVALID_QUERY where a config file cannot be read, or has no such profile.
+  static arrow::Result<std::unique_ptr<CredentialKeeper>> Make(const S3Options& options);
   ~CredentialKeeper();
 
   // The statement that makes (or replaces) our own secret.
@@ -42,13 +45,15 @@ class CredentialKeeper {
  private:
   using Clock = std::chrono::steady_clock;
 
+  CredentialKeeper(const S3Options& options, std::unique_ptr<store::SharedConfig> shared);
+
   S3Options Current() EIDER_REQUIRES(mutex_);
   bool ReplaceOwn(duckdb::DatabaseInstance& database) EIDER_REQUIRES(mutex_);
 
   const S3Options options_;
+  const std::unique_ptr<store::SharedConfig> shared_;
 
   base::Mutex mutex_;  // held over renewals: one at a time
-  const std::unique_ptr<store::SharedConfig> shared_ EIDER_GUARDED_BY(mutex_);
   bool own_ EIDER_GUARDED_BY(mutex_) = true;
   std::string made_ EIDER_GUARDED_BY(mutex_);  // the SQL that our secret was made by
   Clock::time_point renewed_at_ EIDER_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/common/exception.hpp"
+#include "engine/paths.h"
 
 namespace eider::engine {
 namespace {
@@ -37,6 +38,14 @@ int HttpStatusOf(const duckdb::ErrorData& error) {
 bool IsUnknownKey(const duckdb::ErrorData& error) {
   const std::string& message = error.RawMessage();
   return Contains(message, "access key") || Contains(message, "AccessKey");
+}
+
+// The first of the query's files whose bucket cannot be; nullptr where there is none. The answer to
+// a HEAD has no body that would say InvalidBucketName.
+const std::string* ImpossibleBucket(const ErrorContext& context) {
+  const auto at = std::ranges::find_if(
+      context.files, [](const std::string& file) { return !HasPossibleBucket(file); });
+  return at == context.files.end() ? nullptr : &*at;
 }
 
 ErrorCode CodeOfHttp(const duckdb::ErrorData& error) {
@@ -124,9 +133,20 @@ void NameFile(const std::vector<std::string>& files, std::string* message) {
 }  // namespace
 
 arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext& context) {
-  const ErrorCode code = CodeOf(error);
+  ErrorCode code = CodeOf(error);
   const bool ours = error.ExtraInfo().contains(kOurCode);
   std::string message = ours ? error.RawMessage() : error.Message();
+  constexpr int kBadRequest = 400;
+  if (code == ErrorCode::kPermissionDenied && !ours && HttpStatusOf(error) == kBadRequest) {
+    const std::string* file = ImpossibleBucket(context);
+    if (file != nullptr || Contains(message, "InvalidBucketName")) code = ErrorCode::kInvalidQuery;
+    if (file != nullptr) message += "\nThe bucket's name is not one that S3 allows: " + *file;
+  }
+  if (error.Type() == duckdb::ExceptionType::CATALOG && !context.denied_tables.empty()) {
+    code = ErrorCode::kPermissionDenied;
+    message = "Cannot access file \"" + context.denied_tables.front() +
+              "\": it is not an allowed path, and no table of this name exists";
+  }
   if (code == ErrorCode::kPermissionDenied || code == ErrorCode::kNotFound ||
       code == ErrorCode::kStorageUnavailable) {
     NameFile(context.files, &message);

@@ -17,6 +17,8 @@ namespace eider::engine {
 struct ErrorContext {
   std::vector<std::string> credentials;  // keys and tokens: blanked out where a message holds one
   std::vector<std::string> files;        // that it names: httpfs's messages may have another URL
+  // Paths of local files that it names as tables and may not read.
+  std::vector<std::string> denied_tables;
 };
 
 // What `error` is to a client.

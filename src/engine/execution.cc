@@ -20,7 +20,15 @@ using base::MakeError;
 
 ErrorContext ContextOf(const Session& session) {
   if (!session.database) return {};
-  return {.credentials = CredentialsOf(*session.database), .files = session.files};
+  ErrorContext context{
+      .credentials = CredentialsOf(*session.database), .files = session.files, .denied_tables = {}};
+  auto& config = duckdb::DBConfig::GetConfig(*session.database->instance);
+  for (const std::string& path : session.path_like_tables) {
+    if (!config.CanAccessFile(path, duckdb::FileType::FILE_TYPE_REGULAR)) {
+      context.denied_tables.push_back(path);
+    }
+  }
+  return context;
 }
 
 arrow::Status Translate(const Session& session, const duckdb::ErrorData& error) {
@@ -95,6 +103,7 @@ arrow::Status QueryExecution::Begin() {
                                                                  statement_.arguments,
                                                                  statement_.write));
     session_.files = allowed.inspection.files;
+    session_.path_like_tables = allowed.inspection.path_like_tables;
     const arrow::Status status = Bind(&allowed);
     return interrupter_->interrupted() ? Cancelled() : status;
   } catch (const std::exception& exception) {
@@ -120,6 +129,8 @@ arrow::Status QueryExecution::Bind(AllowedStatement* allowed) {
       BoundArguments bound,
       BindArguments(context, statement_.arguments, allowed->statement->named_param_map));
   if (!allowed->preparations.empty()) ARROW_RETURN_NOT_OK(Prepare(session_, allowed));
+  // DuckDB clears its flag as each of its statements begins: ours is what counts.
+  if (interrupter_->interrupted()) return Cancelled();
   // With its arguments at once: a prepared statement would be bound twice.
   pending_ = context.PendingQuery(std::move(allowed->statement), bound,
                                   duckdb::QueryResultOutputType::ALLOW_STREAMING);

@@ -28,7 +28,8 @@ struct Session {
   std::shared_ptr<duckdb::DuckDB> database;  // outlives the connection
   std::unique_ptr<duckdb::Connection> connection;
   duckdb::shared_ptr<QueryState> state;
-  std::vector<std::string> files;  // that the statement names, for errors
+  std::vector<std::string> files;             // that the statement names, for errors
+  std::vector<std::string> path_like_tables;  // the same
 };
 
 class QueryExecution final : public Execution {

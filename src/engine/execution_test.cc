@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <thread>
 
 #include "base/error.h"
@@ -206,6 +208,36 @@ TEST_F(ExecutionTest, CancelFromAnotherThread) {
   canceller.join();
   ASSERT_FALSE(batch.ok());
   EXPECT_EQ(base::ErrorOf(batch.status()).code, ErrorCode::kCancelled);
+}
+
+// PIVOT finds its columns while it is bound, by a query that would take very long here.
+TEST_F(ExecutionTest, InterruptedWhileItBinds) {
+  std::promise<std::function<void()>> interruptible;
+  Statement statement = Sql("PIVOT (SELECT i % 3 AS a, i FROM range(200000000000) t(i)) ON a");
+  statement.on_interruptible = [&](std::function<void()> interrupt) {
+    interruptible.set_value(std::move(interrupt));
+  };
+  auto bound = std::async(std::launch::async, [&] { return engine_->Execute(statement).status(); });
+  const std::function<void()> interrupt = interruptible.get_future().get();
+  // As the worker's watchdog does: one may fall between two of DuckDB's phases.
+  do {
+    interrupt();
+  } while (bound.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready);
+  EXPECT_EQ(base::ErrorOf(bound.get()).code, ErrorCode::kCancelled);
+  interrupt();  // after the end: nothing
+}
+
+TEST_F(ExecutionTest, InterruptedBeforeItBinds) {
+  auto engine = OpenEngine(Bare());
+  Statement statement = Sql("SELECT 42");
+  std::function<void()> kept;
+  statement.on_interruptible = [&](std::function<void()> interrupt) {
+    interrupt();
+    kept = std::move(interrupt);
+  };
+  EXPECT_EQ(base::ErrorOf(engine->Execute(statement).status()).code, ErrorCode::kCancelled);
+  engine.reset();
+  kept();
 }
 
 TEST_F(ExecutionTest, CancelInMidStream) {

@@ -55,11 +55,6 @@ bool Matches(Parts::const_iterator key, Parts::const_iterator key_end,
   return key == key_end && pattern == pattern_end;
 }
 
-// "s3://bucket/" of "s3://bucket/key".
-std::string BucketUrl(const cache::Source& source) {
-  return source.url.substr(0, source.url.size() - source.name.key.size());
-}
-
 duckdb::OpenFileInfo FileOf(const std::string& bucket_url, const store::ListPage::Entry& entry) {
   using duckdb::Value;
   duckdb::OpenFileInfo file(bucket_url + entry.key);
@@ -75,11 +70,12 @@ duckdb::OpenFileInfo FileOf(const std::string& bucket_url, const store::ListPage
 // One pattern being expanded.
 class Expansion {
  public:
-  Expansion(const cache::Source& source, cache::Reader& reader, QueryState& state)
+  Expansion(const std::string& path, const cache::Source& source, cache::Reader& reader,
+            QueryState& state)
       : source_(source),
         reader_(reader),
         state_(state),
-        bucket_url_(BucketUrl(source)),
+        bucket_url_(path.substr(0, path.size() - source.name.key.size())),
         pattern_(Split(source.name.key)) {}
 
   // One list of all keys below the part without wildcards: the fewest requests, unless most of them
@@ -119,7 +115,7 @@ class Expansion {
   const cache::Source& source_;
   cache::Reader& reader_;
   QueryState& state_;
-  const std::string bucket_url_;
+  const std::string bucket_url_;  // "s3://bucket/"
   const Parts pattern_;
   duckdb::vector<duckdb::OpenFileInfo> files_;
 };
@@ -132,10 +128,11 @@ bool MatchesGlob(std::string_view key, std::string_view pattern) {
   return Matches(keys.begin(), keys.end(), patterns.begin(), patterns.end());
 }
 
-duckdb::vector<duckdb::OpenFileInfo> ExpandGlob(const cache::Source& pattern,
+duckdb::vector<duckdb::OpenFileInfo> ExpandGlob(const std::string& path,
+                                                const cache::Source& source,
                                                 cache::Reader& reader, QueryState& state) {
-  if (!HasWildcard(pattern.name.key)) return {duckdb::OpenFileInfo(pattern.url)};
-  Expansion expansion(pattern, reader, state);
+  if (!HasWildcard(source.name.key)) return {duckdb::OpenFileInfo(path)};
+  Expansion expansion(path, source, reader, state);
   expansion.Flat();
   return expansion.Take();
 }

@@ -17,10 +17,11 @@ class QueryState;
 // `*`, `?` and `[...]` within one.
 bool MatchesGlob(std::string_view key, std::string_view pattern);
 
-// The objects that `pattern` (a source whose key has wildcards) matches, sorted, with the size, ETag
-// and time that the list gave; without a wildcard the one path as it is. Throws what a failed list
-// gives, as DuckDB's exceptions.
-duckdb::vector<duckdb::OpenFileInfo> ExpandGlob(const cache::Source& pattern,
+// The objects that `path` matches, sorted and spelt as it is, with the size, ETag and time that the
+// list gave; without a wildcard the one path as it is. `source` is where it is. Throws what a failed
+// list gives, as DuckDB's exceptions.
+duckdb::vector<duckdb::OpenFileInfo> ExpandGlob(const std::string& path,
+                                                const cache::Source& source,
                                                 cache::Reader& reader, QueryState& state);
 
 }  // namespace eider::engine

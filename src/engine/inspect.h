@@ -15,6 +15,8 @@ struct Inspection {
   // The files that the statement names: literals and bound parameters of the reading table
   // functions, lists of them, FROM 'url'. Globs are as written. In order, without duplicates.
   std::vector<std::string> files;
+  // Names of tables that look like paths of local files, without an ending that DuckDB reads.
+  std::vector<std::string> path_like_tables;
   // True when a path is computed, so that `files` is not all that it reads.
   bool computed_paths = false;
   // COPY ... TO and the like: to be sent at most once.

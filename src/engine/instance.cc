@@ -11,6 +11,7 @@
 #include "engine/errors.h"
 #include "engine/execution.h"
 #include "engine/local_file_system.h"
+#include "engine/paths.h"
 #include "engine/read_path.h"
 #include "engine/sandbox.h"
 
@@ -48,7 +49,7 @@ class Instance final : public Engine {
 
   void Invalidate(const std::vector<std::string>& urls) override {
     for (const std::string& url : urls) {
-      read_path_->reader().Invalidate(url, /*prefix=*/url.ends_with('/'));
+      read_path_->reader().Invalidate(CanonicalUrl(url), /*prefix=*/url.ends_with('/'));
     }
   }
 
@@ -94,7 +95,7 @@ arrow::Result<std::unique_ptr<Engine>> Engine::Open(const EngineOptions& options
     if (options.memory_limit_bytes > 0) config.options.maximum_memory = options.memory_limit_bytes;
     config.options.use_temporary_directory = !options.temp_directory.empty();
     config.options.temporary_directory = options.temp_directory;
-    std::unique_ptr<ReadPath> read_path = ReadPath::Make(options);
+    ARROW_ASSIGN_OR_RAISE(std::unique_ptr<ReadPath> read_path, ReadPath::Make(options));
     auto local = duckdb::make_uniq<GuardedLocalFileSystem>();
     GuardedLocalFileSystem& guarded = *local;
     config.file_system = duckdb::make_uniq<duckdb::VirtualFileSystem>(

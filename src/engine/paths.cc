@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <utility>
 
 #include "duckdb/common/exception.hpp"
 
@@ -64,11 +65,42 @@ bool IsFileName(std::string_view name) {
   return std::ranges::any_of(kEndings, [&](const char* end) { return lower.ends_with(end); });
 }
 
+std::string CanonicalUrl(const std::string& url) {
+  using Spelling = std::pair<std::string_view, std::string_view>;
+  constexpr std::array<Spelling, 3> kOthers = {
+      {{"s3a://", "s3://"}, {"s3n://", "s3://"}, {"gcs://", "gs://"}}};
+  for (const auto& [other, canonical] : kOthers) {
+    if (url.starts_with(other)) return std::string(canonical) + url.substr(other.size());
+  }
+  return url;
+}
+
+bool IsPathLike(std::string_view name) {
+  constexpr std::array kBeginnings = {"/", "./", "../", "~/", "file:"};
+  const std::string lower = Lower(name);
+  return std::ranges::any_of(kBeginnings,
+                             [&](const char* with) { return lower.starts_with(with); });
+}
+
 bool HasS3Parameters(std::string_view url) {
   const size_t question = url.find('?');
   if (question == std::string_view::npos) return false;
   const std::string once = Lower(PercentDecoded(url.substr(question + 1)));
   return NamesParameter(once) || NamesParameter(Lower(PercentDecoded(once)));
+}
+
+bool HasPossibleBucket(std::string_view url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return true;
+  const std::string_view rest = url.substr(scheme + 3);
+  const std::string_view bucket = rest.substr(0, rest.find('/'));
+  constexpr size_t kMin = 3;
+  constexpr size_t kMax = 63;
+  if (bucket.size() < kMin || bucket.size() > kMax) return false;
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return alphanumeric(bucket.front()) && alphanumeric(bucket.back()) &&
+         std::ranges::all_of(bucket,
+                             [&](char c) { return alphanumeric(c) || c == '.' || c == '-'; });
 }
 
 void RefuseS3Parameters(const std::string& url) {

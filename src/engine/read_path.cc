@@ -11,6 +11,7 @@
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/secret/secret.hpp"
 #include "engine/credentials.h"
+#include "engine/errors.h"
 #include "engine/paths.h"
 #include "engine/query_state.h"
 #include "store/make_store.h"
@@ -122,17 +123,18 @@ std::unique_ptr<cache::BlockCache> OpenBlocks(const EngineOptions& options) {
 
 }  // namespace
 
-std::unique_ptr<ReadPath> ReadPath::Make(const EngineOptions& options) {
+arrow::Result<std::unique_ptr<ReadPath>> ReadPath::Make(const EngineOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(auto credentials, CredentialKeeper::Make(options.s3));
   auto reader = std::make_unique<cache::Reader>(
       store::MakeStore({}), OpenBlocks(options),
       cache::ReaderOptions{.revalidate_ms = options.cache ? options.revalidate_ms : 0});
-  return std::unique_ptr<ReadPath>(new ReadPath(options, std::move(reader)));
+  return std::unique_ptr<ReadPath>(
+      new ReadPath(options, std::move(reader), std::move(credentials)));
 }
 
-ReadPath::ReadPath(const EngineOptions& options, std::unique_ptr<cache::Reader> reader)
-    : s3_(options.s3),
-      reader_(std::move(reader)),
-      credentials_(std::make_unique<CredentialKeeper>(options.s3)) {}
+ReadPath::ReadPath(const EngineOptions& options, std::unique_ptr<cache::Reader> reader,
+                   std::unique_ptr<CredentialKeeper> credentials)
+    : s3_(options.s3), reader_(std::move(reader)), credentials_(std::move(credentials)) {}
 
 ReadPath::~ReadPath() = default;
 
@@ -160,8 +162,9 @@ std::optional<cache::Source> ReadPath::FindHttp(const std::string& path) const {
 std::optional<cache::Source> ReadPath::FindObject(const std::string& path,
                                                   duckdb::FileOpener& opener) {
   if (path.find('?') != std::string::npos) return std::nullopt;
-  auto name = store::ParseUrl(path);
-  if (!name) return std::nullopt;
+  if (!store::IsObjectUrl(path)) return std::nullopt;
+  auto url = store::ParseObjectUrl(path);
+  if (!url.ok()) ThrowStatus(url.status());
   if (auto database = duckdb::FileOpener::TryGetDatabase(&opener)) {
     credentials_->KeepFresh(*database);
   }
@@ -182,8 +185,8 @@ std::optional<cache::Source> ReadPath::FindObject(const std::string& path,
   access.proxy = s3_.proxy;
   FindEndpoint(path, secret, &access);
   return cache::Source{.access = std::make_shared<store::Access>(std::move(access)),
-                       .name = *std::move(name),
-                       .url = path};
+                       .name = std::move(url->object),
+                       .url = CanonicalUrl(path)};
 }
 
 cache::ObjectPtr ReadPath::Open(const duckdb::OpenFileInfo& file, cache::Source* source,

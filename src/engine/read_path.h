@@ -26,9 +26,9 @@ class QueryState;
 // One for each engine; outlives its file systems. Thread-safe.
 class ReadPath {
  public:
-  // Errors: none that the engine should not start for; a cache directory that cannot be used is a
-  // warning in the log, and no cache.
-  static std::unique_ptr<ReadPath> Make(const EngineOptions& options);
+  // Errors: INVALID_QUERY that says which option is wrong. A cache directory that cannot be used is
+  // a warning in the log, and no cache.
+  static arrow::Result<std::unique_ptr<ReadPath>> Make(const EngineOptions& options);
   ~ReadPath();
 
   cache::Reader& reader() { return *reader_; }
@@ -48,7 +48,8 @@ class ReadPath {
   bool RenewAccess(const arrow::Status& failure, QueryState& state, cache::Source* source);
 
  private:
-  ReadPath(const EngineOptions& options, std::unique_ptr<cache::Reader> reader);
+  ReadPath(const EngineOptions& options, std::unique_ptr<cache::Reader> reader,
+           std::unique_ptr<CredentialKeeper> credentials);
 
   std::optional<cache::Source> FindObject(const std::string& path, duckdb::FileOpener& opener);
   std::optional<cache::Source> FindHttp(const std::string& path) const;

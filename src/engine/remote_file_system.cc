@@ -176,7 +176,7 @@ duckdb::unique_ptr<duckdb::MultiFileList> RemoteFileSystem::GlobFilesExtended(
   const auto source = read_path_.Find(path, *opener);
   if (!source || source->access->plain_http) return httpfs_->Glob(path, input, opener);
   return duckdb::make_uniq<duckdb::SimpleMultiFileList>(
-      ExpandGlob(*source, read_path_.reader(), *state));
+      ExpandGlob(path, *source, read_path_.reader(), *state));
 }
 
 }  // namespace eider::engine

@@ -97,8 +97,9 @@ arrow::Status Configure(Runner* runner, const EngineOptions& options) {
   }
   // What is read is kept on disk by our own cache; a second copy in memory is what queries need.
   ARROW_RETURN_NOT_OK(runner->Set("enable_external_file_cache", "false"));
-  // Footers are kept parsed; they are checked against ETag or time.
-  return runner->Set("parquet_metadata_cache", options.cache ? "true" : "false");
+  // Parsed footers are not kept between queries: in DuckDB 1.5.5 the second read of a file with an
+  // encrypted footer is an internal error then, after which the whole instance is unusable.
+  return runner->Set("parquet_metadata_cache", "false");
 }
 
 arrow::Status ConfigureHttpfs(Runner* runner, const EngineOptions& options) {

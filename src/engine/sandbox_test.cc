@@ -67,6 +67,9 @@ TEST_F(SandboxTest, RefusesOtherFilesAndSchemes) {
         std::string("FROM read_text('http://127.0.0.1:1/x')"),
         std::string("FROM read_text('https://127.0.0.1:1/x')"),
         std::string("FROM 'hf://datasets/a/b/c.csv'"), "FROM " + Path("hidden.csv"),
+        std::string("FROM '/etc/passwd'"), std::string("SELECT * FROM './x', range(3)"),
+        std::string("FROM 'FILE:/etc/passwd'"), std::string("DESCRIBE '../x'"),
+        std::string("WITH t AS (FROM '/etc/passwd') FROM t"),
         "FROM read_text(" + Path("one.csv.secret") + ")",
         "FROM read_text(" + Path("open/../hidden.csv") + ")", "FROM " + Path("open/link.csv"),
         "FROM read_blob(" + Path("spill/x") + ")", "FROM glob(" + Path("spill/*") + ")"}) {
@@ -74,6 +77,17 @@ TEST_F(SandboxTest, RefusesOtherFilesAndSchemes) {
     ASSERT_TRUE(error) << sql;
     EXPECT_EQ(error->code, ErrorCode::kPermissionDenied) << sql << ": " << error->message;
   }
+}
+
+TEST_F(SandboxTest, ANameLikeAPathMayBeATable) {
+  Write(root_ / "open/plain", "i\n1\n");
+  const auto engine = OpenEngine(Options());
+  const auto none = ErrorFrom(*engine, Sql("WITH \"/x\" AS (SELECT 1) FROM \"/x\""));
+  EXPECT_FALSE(none) << none->message;
+  // An allowed one is only not a table.
+  const auto error = ErrorFrom(*engine, Sql("FROM " + Path("open/plain")));
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, ErrorCode::kInvalidQuery) << error->message;
 }
 
 TEST_F(SandboxTest, WritesNoLocalFile) {

@@ -107,7 +107,7 @@ void Walk::Table(const duckdb::TableRef& table) {
   switch (table.type) {
     case duckdb::TableReferenceType::BASE_TABLE: {
       const auto& base = table.Cast<duckdb::BaseTableRef>();
-      if (base.schema_name.empty() && IsFileName(base.table_name)) File(base.table_name);
+      if (base.schema_name.empty()) Name(base.table_name);
       break;
     }
     case duckdb::TableReferenceType::JOIN: {
@@ -150,7 +150,7 @@ void Walk::Table(const duckdb::TableRef& table) {
     case duckdb::TableReferenceType::SHOW_REF: {
       const auto& show = table.Cast<duckdb::ShowRef>();
       if (show.query) Node(*show.query);
-      if (IsFileName(show.table_name)) File(show.table_name);
+      Name(show.table_name);
       break;
     }
     default:
@@ -236,6 +236,14 @@ void Walk::Paths(const Value& value) {
       break;
     default:
       break;
+  }
+}
+
+void Walk::Name(const std::string& table) {
+  if (IsFileName(table)) {
+    File(table);
+  } else if (IsPathLike(table)) {
+    inspection_.path_like_tables.push_back(table);
   }
 }
 

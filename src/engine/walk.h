@@ -34,6 +34,8 @@ class Walk {
   void Paths(const duckdb::ParsedExpression& expression);
   void Paths(const protocol::Value& value);
   void Parameter(const std::string& identifier);
+  // A table's name, which may be a file's.
+  void Name(const std::string& table);
   void File(const std::string& path);
 
   const protocol::Arguments& arguments_;

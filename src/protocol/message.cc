@@ -129,13 +129,15 @@ Message DecodeHeartbeat(Fields* fields) {
 Value Encode(const Ping&) { return Value::Struct({{"is", Value::String("ping")}}); }
 
 Value Encode(const Superseded& superseded) {
-  return Value::Struct(
-      {{"is", Value::String("superseded")}, {"epoch", Value::Integer(superseded.epoch)}});
+  return Value::Struct({{"is", Value::String("superseded")},
+                        {"epoch", Value::Integer(superseded.epoch)},
+                        {"attached", Value::Bool(superseded.attached)}});
 }
 
 Message DecodeSuperseded(Fields* fields) {
   Superseded superseded;
   fields->Read("epoch", &superseded.epoch);
+  fields->Read("attached", &superseded.attached);
   return superseded;
 }
 

@@ -67,9 +67,10 @@ struct Ping {
   bool operator==(const Ping&) const = default;
 };
 
-// Worker to coordinator, last: a coordinator of a newer epoch has taken over.
+// Worker to coordinator, last: a coordinator of a newer epoch has taken over, or had before.
 struct Superseded {
-  int64_t epoch = 0;
+  int64_t epoch = 0;      // the newest that the worker has seen
+  bool attached = false;  // a coordinator of that epoch is attached now
   bool operator==(const Superseded&) const = default;
 };
 

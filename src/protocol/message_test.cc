@@ -42,7 +42,7 @@ TEST(Message, RoundTrips) {
                                  .misses = 13}};
   EXPECT_EQ(RoundTrip(beat), beat);
   EXPECT_EQ(RoundTrip(Ping{}), Ping{});
-  EXPECT_EQ(RoundTrip(Superseded{7}), Superseded{7});
+  EXPECT_EQ(RoundTrip(Superseded{7, true}), (Superseded{7, true}));
 }
 
 TEST(Message, FinishedKeepsItsErrorAndFigures) {

@@ -59,6 +59,8 @@ void Scheduler::State::On(const Finished& event) {
   if (ended.state == AttemptState::kRunning) {
     mean_run_ms += (now_ms - ended.started_ms - mean_run_ms) / 8;
   }
+  const auto task = tasks.find(ended.id.task_id);
+  if (task != tasks.end()) poison.Clear(task->second.task.fingerprint);
   Forget(ended.id);
   if (current) End(ended.id.task_id, std::nullopt);
   const auto worker = workers.find(ended.worker_id);

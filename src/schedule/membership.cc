@@ -53,7 +53,12 @@ void Scheduler::State::Orphan(const protocol::AttemptId& id, bool death) {
   const bool current = IsCurrent(attempt);
   const bool ran = attempt.state == AttemptState::kRunning;
   const auto task = tasks.find(id.task_id);
-  if (task != tasks.end() && ran && death) task->second.deaths[id.attempt] = attempt.worker_id;
+  bool poisoned = false;
+  if (task != tasks.end() && ran && death) {
+    task->second.deaths[id.attempt] = attempt.worker_id;
+    poisoned = poison.NoteDeath(task->second.task.fingerprint, id, attempt.worker_id,
+                                attempt.started_ms, now_ms);
+  }
   if (current) {
     Release(attempt);
     attempt.state = AttemptState::kOrphaned;
@@ -63,10 +68,17 @@ void Scheduler::State::Orphan(const protocol::AttemptId& id, bool death) {
   } else {
     Void(attempt);
   }
-  if (task == tasks.end() || std::ssize(task->second.deaths) < options.poison_deaths) return;
+  if (task == tasks.end()) return;
   std::string names;
-  for (const auto& [number, worker_id] : task->second.deaths) {
-    names += (names.empty() ? "" : ", ") + worker_id;
+  if (std::ssize(task->second.deaths) >= options.poison_deaths) {
+    for (const auto& [number, worker_id] : task->second.deaths) {
+      names += (names.empty() ? "" : ", ") + worker_id;
+    }
+    poison.Poison(task->second.task.fingerprint, names, now_ms);
+  } else if (poisoned) {
+    names = poison.WorkersThatDied(task->second.task.fingerprint, now_ms).value_or("");
+  } else {
+    return;
   }
   End(id.task_id, ErrorFor(base::ErrorCode::kPoisoned,
                            "workers died while they ran this query, and it is not tried on "
@@ -88,7 +100,10 @@ void Scheduler::State::Adopt(WorkerRecord& worker, const protocol::AttemptId& id
   worker.attempts.insert(id);
   timers.Clear(AttemptTimer(id));
   const auto task = tasks.find(id.task_id);
-  if (task != tasks.end()) task->second.deaths.erase(id.attempt);  // it only seemed so
+  if (task != tasks.end()) {  // it only seemed so
+    task->second.deaths.erase(id.attempt);
+    poison.TakeBack(task->second.task.fingerprint, id);
+  }
   if (!IsCurrent(attempt)) {
     actions.push_back(Stop{id, worker.id, "nobody waits for this attempt"});
   }

@@ -18,6 +18,12 @@ std::vector<Candidate> Candidates(const std::map<std::string, WorkerRecord>& wor
   return candidates;
 }
 
+// Only homes fill their caches: what runs elsewhere must not evict what they keep.
+protocol::CacheMode Mode(bool home, bool stolen, bool stolen_cache) {
+  if (home) return protocol::CacheMode::kUse;
+  return stolen && !stolen_cache ? protocol::CacheMode::kOff : protocol::CacheMode::kPassive;
+}
+
 }  // namespace
 
 std::vector<std::string_view> Scheduler::State::Order(const TaskRecord& task) const {
@@ -75,13 +81,11 @@ void Scheduler::State::GiveSlot(TaskRecord& task, WorkerRecord& worker,
                                 const std::string& line) {
   const bool home = !task.task.key || order.front() == worker.id;
   const protocol::AttemptId id{task.task.id, ++task.attempt};
-  actions.push_back(
-      Claim{.attempt = id,
-            .worker_id = worker.id,
-            // Only homes fill their caches: what runs elsewhere must not evict what they keep.
-            .cache_mode = home ? protocol::CacheMode::kUse : protocol::CacheMode::kPassive,
-            .reason = Reason(task, order, worker.id, line),
-            .queue_ms = now_ms - task.submitted_ms});
+  actions.push_back(Claim{.attempt = id,
+                          .worker_id = worker.id,
+                          .cache_mode = Mode(home, line != worker.id, options.stolen_cache),
+                          .reason = Reason(task, order, worker.id, line),
+                          .queue_ms = now_ms - task.submitted_ms});
   task.where = Whereabouts::kClaimed;
   timers.Clear(TaskTimer(task.task.id));
   attempts[id] = {.id = id, .worker_id = worker.id, .state = AttemptState::kClaimed};

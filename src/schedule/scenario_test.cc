@@ -4,9 +4,9 @@
 //   options max_waiting=2 claim_expiry_ms=100       any field of schedule::Options
 //   key k1 ranks w2 w1                              a key whose rank order is this, with equal
 //   slots at 0 worker w1 slots 2 [running t1/1 t2/1]      an event at a time in milliseconds at 5
-//   submit t1 [key k1] [client a] [priority 2] [deadline 900] [write] at 6 started t1/1 finished
-//   t1/1       refused t1/1      lost t1/1 [delivered] at 7 cancel t1 <reason>  down w1 draining w1
-//   tick
+//   submit t1 [key k1] [client a] [priority 2] [deadline 900] [query q] [write] at 6 started t1/1
+//   finished t1/1       refused t1/1      lost t1/1 [delivered] at 7 cancel t1 <reason>  down w1
+//   draining w1 tick
 //     -> claim t1/1 on w1 use queued 0: home rank 0      what the event above leads to, in order
 //     -> reject t1 OVERLOADED [retry after 100]: the line of worker w1 is full ...
 //     -> stop t1/1 on w1: not wanted
@@ -36,10 +36,9 @@ std::string ToString(const protocol::AttemptId& id) {
 }
 
 std::string ToString(const Claim& claim) {
-  const bool use = claim.cache_mode == protocol::CacheMode::kUse;
-  return "claim " + ToString(claim.attempt) + " on " + claim.worker_id +
-         (use ? " use" : " passive") + " queued " + std::to_string(claim.queue_ms) + ": " +
-         claim.reason;
+  return "claim " + ToString(claim.attempt) + " on " + claim.worker_id + " " +
+         std::string(protocol::CacheModeName(claim.cache_mode)) + " queued " +
+         std::to_string(claim.queue_ms) + ": " + claim.reason;
 }
 
 std::string ToString(const Reject& reject) {
@@ -85,13 +84,18 @@ class Replay {
         {"max_waiting", &options_.max_waiting},
         {"line_length_per_slot", &options_.line_length_per_slot},
         {"max_retries", &options_.max_retries},
-        {"poison_deaths", &options_.poison_deaths}};
-    const std::map<std::string, int64_t*> times = {{"max_wait_ms", &options_.max_wait_ms},
-                                                   {"claim_expiry_ms", &options_.claim_expiry_ms}};
+        {"poison_deaths", &options_.poison_deaths},
+        {"max_poison_memories", &options_.max_poison_memories}};
+    const std::map<std::string, int64_t*> times = {
+        {"max_wait_ms", &options_.max_wait_ms},
+        {"claim_expiry_ms", &options_.claim_expiry_ms},
+        {"poison_memory_ms", &options_.poison_memory_ms}};
     for (std::string word; words >> word;) {
       const std::string name = word.substr(0, word.find('='));
       const int value = std::stoi(word.substr(word.find('=') + 1));
-      if (ints.contains(name)) {
+      if (name == "stolen_cache") {
+        options_.stolen_cache = value != 0;
+      } else if (ints.contains(name)) {
         *ints.at(name) = value;
       } else {
         *times.at(name) = value;
@@ -162,6 +166,7 @@ class Replay {
       if (word == "priority") words >> task.priority;
       if (word == "deadline") words >> task.deadline_ms;
       if (word == "write") task.write = true;
+      if (word == "query") words >> task.fingerprint;
     }
     return {task};
   }

@@ -52,6 +52,13 @@ void Scheduler::State::On(const Submitted& event) {
   task.sequence = next_sequence++;
   task.submitted_ms = now_ms;
   task.waiting_since_ms = now_ms;
+  if (const auto workers_died = poison.WorkersThatDied(task.task.fingerprint, now_ms)) {
+    const int64_t left_ms = poison.LeftMs(task.task.fingerprint, now_ms);
+    return End(task.task.id,
+               ErrorFor(base::ErrorCode::kPoisoned,
+                        "workers died while they ran this query, and it is not run again for " +
+                            std::to_string((left_ms + 999) / 1000) + " s: " + *workers_died));
+  }
   Place(task, Arrival::kNew);
 }
 

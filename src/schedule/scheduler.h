@@ -38,6 +38,9 @@ struct Options {
   int64_t claim_expiry_ms = 5'000;  // a claim that did not start by then gives its slot back
   int max_retries = 2;              // further attempts after a lost worker
   int poison_deaths = 2;            // workers that died under a task before it is POISONED
+  bool stolen_cache = true;         // a stolen task may read its thief's cache; else it is past it
+  int64_t poison_memory_ms = 600'000;  // how long its query, and those deaths, are remembered
+  int max_poison_memories = 1'000;     // queries remembered so; past it the oldest goes
 };
 
 struct Task {
@@ -47,6 +50,9 @@ struct Task {
   int priority = 0;                // higher first
   bool write = false;              // never retried once started
   int64_t deadline_ms = 0;         // absolute, on the caller's clock
+  // The same for tasks that do the same, whoever sends them: what POISONED is remembered by. Empty:
+  // nothing is remembered.
+  std::string fingerprint;
 };
 
 // Events.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "schedule/line.h"
+#include "schedule/poison.h"
 #include "schedule/scheduler.h"
 #include "schedule/timers.h"
 
@@ -100,7 +101,10 @@ enum class Arrival {
 };
 
 struct Scheduler::State {
-  explicit State(const Options& the_options) : options(the_options) {}
+  explicit State(const Options& the_options)
+      : options(the_options),
+        poison(the_options.poison_deaths, the_options.poison_memory_ms,
+               the_options.max_poison_memories) {}
 
   // scheduler.cc
   void On(const Submitted& event);
@@ -178,6 +182,7 @@ struct Scheduler::State {
   Line unplaced;
   int waiting = 0;  // in all lines and unplaced
   Timers timers;
+  PoisonMemory poison;
   // Indexes of `workers`, kept by Changed().
   std::set<std::string> free;                       // with a free slot
   std::map<std::string, int> lengths;               // of the lines that are not empty

@@ -48,12 +48,15 @@ bool IsAmong(std::string_view code, const std::array<std::string_view, kCount>& 
   return std::ranges::find(codes, code) != codes.end();
 }
 
-constexpr std::array<std::string_view, 9> kRefusals = {
-    "ExpiredToken",          "InvalidToken",
-    "TokenRefreshRequired",  "AuthorizationHeaderMalformed",
-    "AuthorizationQueryParametersError", "InvalidAccessKeyId",
-    "SignatureDoesNotMatch", "AccessDenied",
-    "PermanentRedirect"};
+constexpr std::array<std::string_view, 9> kRefusals = {"ExpiredToken",
+                                                       "InvalidToken",
+                                                       "TokenRefreshRequired",
+                                                       "AuthorizationHeaderMalformed",
+                                                       "AuthorizationQueryParametersError",
+                                                       "InvalidAccessKeyId",
+                                                       "SignatureDoesNotMatch",
+                                                       "AccessDenied",
+                                                       "PermanentRedirect"};
 constexpr std::array<std::string_view, 5> kPassing = {"RequestTimeout", "SlowDown", "InternalError",
                                                       "ServiceUnavailable", "Throttling"};
 
@@ -135,7 +138,8 @@ arrow::Status AnswerError(const Subject& subject, const HttpHead& head, std::str
   std::string message = What(code) + Where(subject) + ": " + subject.access.endpoint +
                         " answered " + std::to_string(head.status);
   if (!document.code.empty()) message += " " + document.code;
-  if (!document.message.empty()) message += " (" + document.message.substr(0, kMaxQuotedChars) + ")";
+  if (!document.message.empty())
+    message += " (" + document.message.substr(0, kMaxQuotedChars) + ")";
   message += Advice(subject, code, head, document);
   base::ErrorInfo info{.code = code,
                        .message = WithoutCredentials(std::move(message), subject.access),

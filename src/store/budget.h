@@ -13,8 +13,8 @@ struct BudgetRates {
   double burst = 0;        // never more than that many; the budget starts full
 };
 
-// Thread-safe; may be shared by all stores of a process. Times must not go back by much: a call with
-// an older one earns nothing.
+// Thread-safe; may be shared by all stores of a process. Times must not go back by much: a call
+// with an older one earns nothing.
 class Budget {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;

@@ -156,11 +156,10 @@ void CurlLoop::Admit(std::unique_ptr<Exchange> arrived) {
 void CurlLoop::Send(Exchange& exchange) {
   const TimePoint now = Clock::now();
   const bool list = exchange.request.kind == HttpRequest::Kind::kList;
-  exchange.first_byte_due =
-      now + milliseconds(list ? options_.list_first_byte_timeout_ms
-                              : options_.first_byte_timeout_ms);
-  exchange.transfer = std::make_unique<CurlTransfer>(exchange.request, *exchange.receiver, options_,
-                                                     share_);
+  exchange.first_byte_due = now + milliseconds(list ? options_.list_first_byte_timeout_ms
+                                                    : options_.first_byte_timeout_ms);
+  exchange.transfer =
+      std::make_unique<CurlTransfer>(exchange.request, *exchange.receiver, options_, share_);
   Watch(exchange, now);
   curl_easy_setopt(exchange.transfer->handle(), CURLOPT_PRIVATE, &exchange);
   exchange.receiver->OnSent();
@@ -184,8 +183,7 @@ void CurlLoop::Watch(Exchange& exchange, TimePoint now) {
     exchange.was_answering = exchange.transfer->answering();
     exchange.bytes_then = exchange.transfer->received_bytes();
     const TimePoint look = now + milliseconds(options_.stall_ms);
-    const TimePoint due =
-        exchange.was_answering ? look : std::min(look, exchange.first_byte_due);
+    const TimePoint due = exchange.was_answering ? look : std::min(look, exchange.first_byte_due);
     exchange.check_at = std::min(due, exchange.check_at);
   }
   if (exchange.check_at != TimePoint::max()) checks_.emplace(exchange.check_at, exchange.id);

@@ -29,7 +29,6 @@ ExchangeEnd::Kind KindOf(CURLcode code) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
       return ExchangeEnd::Kind::kUntrusted;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_NOT_BUILT_IN:

@@ -21,7 +21,7 @@ class CurlTransfer {
   CurlTransfer& operator=(const CurlTransfer&) = delete;
 
   CURL* handle() { return handle_.get(); }
-  bool answering() const { return head_done_; }       // the head is there
+  bool answering() const { return head_done_; }         // the head is there
   int64_t received_bytes() const { return received_; }  // of the body
   // What libcurl's result is to the receiver.
   ExchangeEnd EndOf(CURLcode code) const;

@@ -1,4 +1,5 @@
-// One HTTP request and its answer, as CurlLoop carries them: what is sent, and who takes what comes.
+// One HTTP request and its answer, as CurlLoop carries them: what is sent, and who takes what
+// comes.
 #pragma once
 
 #include <cstdint>

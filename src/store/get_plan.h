@@ -20,10 +20,10 @@ struct GetPlan {
     kNonsense,     // the answer contradicts the question, or itself: `why`
   };
   Kind kind = Kind::kFailed;
-  Version version;           // kBody; of kPastEnd the size where it was told, else -1
-  int64_t offset = 0;        // of the first byte that is kept, in the object
-  int64_t body_bytes = 0;    // kBody: what the body must come to
-  int64_t skip_bytes = 0;    // of the body, before what is kept
+  Version version;         // kBody; of kPastEnd the size where it was told, else -1
+  int64_t offset = 0;      // of the first byte that is kept, in the object
+  int64_t body_bytes = 0;  // kBody: what the body must come to
+  int64_t skip_bytes = 0;  // of the body, before what is kept
   int64_t keep_bytes = 0;
   std::string why;
 };

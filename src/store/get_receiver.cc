@@ -86,9 +86,9 @@ class GetReceiver final : public Receiver {
 
   arrow::Result<GetResult> Body(const ExchangeEnd& end) {
     if (out_of_memory_) {
-      return base::MakeError(base::ErrorCode::kResourceExhausted,
-                             "no memory for " + std::to_string(plan_.keep_bytes) + " bytes of `" +
-                                 request_.url + "`");
+      return base::MakeError(
+          base::ErrorCode::kResourceExhausted,
+          "no memory for " + std::to_string(plan_.keep_bytes) + " bytes of `" + request_.url + "`");
     }
     if (received_ > plan_.body_bytes) {
       return NonsenseError(subject(), "its body is longer than the " +
@@ -100,9 +100,8 @@ class GetReceiver final : public Receiver {
                                           " of the " + std::to_string(plan_.body_bytes) +
                                           " bytes it announced");
     }
-    return GetResult{.version = std::move(plan_.version),
-                     .offset = plan_.offset,
-                     .bytes = std::move(bytes_)};
+    return GetResult{
+        .version = std::move(plan_.version), .offset = plan_.offset, .bytes = std::move(bytes_)};
   }
 
   arrow::Result<GetResult> PastEnd() {

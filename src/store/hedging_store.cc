@@ -151,8 +151,8 @@ void HedgingStore::Ended(const RacePtr& race, int runner, arrow::Result<GetResul
     const bool led_by_other = race->leader != kNone && race->leader != runner;
     // A failure may wait for what the other one brings, unless it is one that both will meet.
     const bool wait = race->running > 0 &&
-                      (led_by_other || (!result.ok() && race->leader == kNone &&
-                                        IsWorthRetrying(result.status())));
+                      (led_by_other ||
+                       (!result.ok() && race->leader == kNone && IsWorthRetrying(result.status())));
     if (!wait) done = std::exchange(race->done, nullptr);
     timer = race->timer;
     rival = race->running > 0;

@@ -16,8 +16,8 @@
 
 namespace eider::store {
 
-// What is late is learned for each endpoint. The answer whose first byte comes first wins, the other
-// GET is cancelled. Stat and List are passed through. `inner` must call on_first_byte.
+// What is late is learned for each endpoint. The answer whose first byte comes first wins, the
+// other GET is cancelled. Stat and List are passed through. `inner` must call on_first_byte.
 class HedgingStore final : public ObjectStore {
  public:
   HedgingStore(std::shared_ptr<ObjectStore> inner, std::shared_ptr<TimerQueue> timers,

@@ -24,10 +24,10 @@ std::shared_ptr<ObjectStore> MakeStore(const StoreOptions& options) {
   auto timers = std::make_shared<TimerQueue>();
   std::shared_ptr<ObjectStore> store = std::make_shared<S3Store>(options.transfer);
   if (options.hedging) {
-    auto hedges = std::make_shared<Budget>(BudgetRates{.per_request = config::kHedgesPerRequest,
-                                                       .burst = config::kHedgeBurst});
-    store = std::make_shared<HedgingStore>(std::move(store), timers, std::move(hedges),
-                                           options.hedge);
+    auto hedges = std::make_shared<Budget>(
+        BudgetRates{.per_request = config::kHedgesPerRequest, .burst = config::kHedgeBurst});
+    store =
+        std::make_shared<HedgingStore>(std::move(store), timers, std::move(hedges), options.hedge);
   }
   const uint64_t seed = options.jitter_seed ? *options.jitter_seed : std::random_device()();
   return std::make_shared<RetryingStore>(

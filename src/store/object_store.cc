@@ -8,9 +8,8 @@ namespace eider::store {
 arrow::Result<GetResult> ObjectStore::Get(GetRequest request, const Scope& scope) {
   // Shared: who sets it may still be in it when the waiter has gone on.
   const auto promise = std::make_shared<std::promise<arrow::Result<GetResult>>>();
-  StartGet(std::move(request), scope, [promise](arrow::Result<GetResult> result) {
-    promise->set_value(std::move(result));
-  });
+  StartGet(std::move(request), scope,
+           [promise](arrow::Result<GetResult> result) { promise->set_value(std::move(result)); });
   return promise->get_future().get();
 }
 

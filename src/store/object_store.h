@@ -1,7 +1,7 @@
 // The seam to object storage: everything that reads S3 goes through it.
 //
-// Real: S3Store (s3_store.h) on libcurl. Decorators: RetryingStore, HedgingStore. Tests put a fake or
-// a faulty one in its place.
+// Real: S3Store (s3_store.h) on libcurl. Decorators: RetryingStore, HedgingStore. Tests put a fake
+// or a faulty one in its place.
 #pragma once
 
 #include <arrow/buffer.h>
@@ -76,9 +76,9 @@ struct Costs {
 // For whom a request is made, and until when.
 struct Scope {
   using TimePoint = std::chrono::steady_clock::time_point;
-  std::stop_token stop;                        // CANCELLED soon after it is asked to stop
-  TimePoint deadline = TimePoint::max();       // DEADLINE_EXCEEDED when it passes
-  std::shared_ptr<Costs> costs;                // may be null
+  std::stop_token stop;                   // CANCELLED soon after it is asked to stop
+  TimePoint deadline = TimePoint::max();  // DEADLINE_EXCEEDED when it passes
+  std::shared_ptr<Costs> costs;           // may be null
 };
 
 struct GetRequest {
@@ -88,8 +88,9 @@ struct GetRequest {
   Range range;
   std::string if_match;       // an ETag: kChanged where the object has another
   std::string if_none_match;  // an ETag: kNotModified where the object still has it
-  // Called at most once, before `done` and from the store's thread, when an answer that is no failure
-  // begins. May be empty. Decorators that send a request again may call it only for the first.
+  // Called at most once, before `done` and from the store's thread, when an answer that is no
+  // failure begins. May be empty. Decorators that send a request again may call it only for the
+  // first.
   std::function<void()> on_first_byte;
 };
 
@@ -108,9 +109,9 @@ struct GetResult {
 struct ListRequest {
   std::shared_ptr<const Access> access;
   std::string bucket;
-  std::string prefix;     // of keys
-  std::string delimiter;  // "" or "/": rolls up what lies deeper into `prefixes`
-  std::string url;        // as the user wrote it: for messages
+  std::string prefix;        // of keys
+  std::string delimiter;     // "" or "/": rolls up what lies deeper into `prefixes`
+  std::string url;           // as the user wrote it: for messages
   std::string continuation;  // of the page before; empty: the first
 };
 
@@ -124,11 +125,11 @@ struct ListPage {
   std::string continuation;           // empty: this was the last page
 };
 
-// Thread-safe. Errors of every call, as base::MakeError makes them, with the URL and what to do, and
-// never a credential:
+// Thread-safe. Errors of every call, as base::MakeError makes them, with the URL and what to do,
+// and never a credential:
 //   NOT_FOUND (404), PERMISSION_DENIED (401, 403, and 400 for an expired token or a wrong region),
-//   INVALID_QUERY (other 4xx), STORAGE_UNAVAILABLE (5xx, 408, 429, a broken or stalled connection, an
-//   answer that makes no sense), CANCELLED, DEADLINE_EXCEEDED.
+//   INVALID_QUERY (other 4xx), STORAGE_UNAVAILABLE (5xx, 408, 429, a broken or stalled connection,
+//   an answer that makes no sense), CANCELLED, DEADLINE_EXCEEDED.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;

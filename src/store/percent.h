@@ -10,7 +10,8 @@ namespace eider::store {
 std::string EncodePath(std::string_view key);     // keeps `/`
 std::string EncodeQuery(std::string_view value);  // encodes `/` too
 
-// What S3 gives in a list with encoding-type=url: `+` is a space. Nothing where an escape is broken.
+// What S3 gives in a list with encoding-type=url: `+` is a space. Nothing where an escape is
+// broken.
 std::optional<std::string> DecodeListed(std::string_view text);
 
 }  // namespace eider::store

@@ -10,9 +10,9 @@ namespace eider::store {
 int64_t RetryDelayMs(int tries, double random, std::optional<int64_t> retry_after_ms,
                      const RetryOptions& options) {
   constexpr int kMaxDoublings = 30;  // base * 2^30 is past every cap
-  const auto ceiling = std::min(static_cast<double>(options.cap_ms),
-                                std::ldexp(static_cast<double>(options.base_ms),
-                                           std::min(tries - 1, kMaxDoublings)));
+  const auto ceiling = std::min(
+      static_cast<double>(options.cap_ms),
+      std::ldexp(static_cast<double>(options.base_ms), std::min(tries - 1, kMaxDoublings)));
   return std::max(static_cast<int64_t>(random * ceiling), retry_after_ms.value_or(0));
 }
 

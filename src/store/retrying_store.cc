@@ -62,12 +62,13 @@ double RetryingStore::Random() {
 arrow::Result<int64_t> RetryingStore::DelayAfter(const arrow::Status& error, int tries,
                                                  const Scope& scope) {
   const auto now = Clock::now();
-  const auto left = scope.deadline == Scope::TimePoint::max() ? Clock::duration::max()
-                                                              : scope.deadline - now;
+  const auto left =
+      scope.deadline == Scope::TimePoint::max() ? Clock::duration::max() : scope.deadline - now;
   const RetryDecision decision = DecideRetry(error, tries, Random(), left, options_);
   if (!decision.retry) return Given(error, tries, decision.why_not);
   if (!budget_->Spend(now)) {
-    return Given(error, tries, "too much fails here for yet another try: the retry budget is spent");
+    return Given(error, tries,
+                 "too much fails here for yet another try: the retry budget is spent");
   }
   if (scope.costs != nullptr) ++scope.costs->retries;
   return decision.delay_ms;
@@ -90,8 +91,7 @@ void RetryingStore::Try(const std::shared_ptr<Retried>& get) {
   });
 }
 
-void RetryingStore::TryEnded(const std::shared_ptr<Retried>& get,
-                             arrow::Result<GetResult> result) {
+void RetryingStore::TryEnded(const std::shared_ptr<Retried>& get, arrow::Result<GetResult> result) {
   if (result.ok()) return Finish(get, std::move(result));
   const auto delay_ms = DelayAfter(result.status(), get->tries, get->scope);
   if (!delay_ms.ok()) return Finish(get, delay_ms.status());

@@ -14,8 +14,9 @@
 
 namespace eider::store {
 
-// Retries STORAGE_UNAVAILABLE with full jitter, within a request's deadline, a number of tries and a
-// budget; nothing else. Waits between tries hold no thread in StartGet, the caller's in Stat and List.
+// Retries STORAGE_UNAVAILABLE with full jitter, within a request's deadline, a number of tries and
+// a budget; nothing else. Waits between tries hold no thread in StartGet, the caller's in Stat and
+// List.
 class RetryingStore final : public ObjectStore {
  public:
   struct Options {

@@ -1,6 +1,6 @@
 // S3Store against a real server, which checks signatures: run by hand with
-//   EIDER_TEST_S3_ENDPOINT=127.0.0.1:PORT and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and the bucket
-//   `live` holding what tests/support/live_bucket.py puts there; skipped without.
+//   EIDER_TEST_S3_ENDPOINT=127.0.0.1:PORT and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and the
+//   bucket `live` holding what tests/support/live_bucket.py puts there; skipped without.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -13,10 +13,15 @@ namespace eider::store {
 namespace {
 
 // As put into the bucket, each with its own name as content.
-const std::vector<std::string> kOddKeys = {
-    "odd/plain.txt", "odd/a=1/b=2.parquet", "odd/with space.txt", "odd/plus+plus.txt",
-    "odd/per%20cent%.txt", "odd/\xC3\xA4\xE2\x82\xAC\xF0\x9F\xA6\x86.txt", "odd/q?uery&and=amp#hash.txt",
-    "odd/quote'\"<tag>&amp;.txt", "odd/(paren)!*~$,;:@.txt"};
+const std::vector<std::string> kOddKeys = {"odd/plain.txt",
+                                           "odd/a=1/b=2.parquet",
+                                           "odd/with space.txt",
+                                           "odd/plus+plus.txt",
+                                           "odd/per%20cent%.txt",
+                                           "odd/\xC3\xA4\xE2\x82\xAC\xF0\x9F\xA6\x86.txt",
+                                           "odd/q?uery&and=amp#hash.txt",
+                                           "odd/quote'\"<tag>&amp;.txt",
+                                           "odd/(paren)!*~$,;:@.txt"};
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -68,8 +73,8 @@ TEST_F(S3LiveTest, ListsAgreeWithHeads) {
 }
 
 TEST_F(S3LiveTest, ListsWithDelimiterAndOddPrefix) {
-  const auto page = store_->List(
-      {.access = access_, .bucket = "live", .prefix = "odd/", .delimiter = "/"}, {});
+  const auto page =
+      store_->List({.access = access_, .bucket = "live", .prefix = "odd/", .delimiter = "/"}, {});
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->prefixes, std::vector<std::string>{"odd/a=1/"});
   const auto spaced =

@@ -19,8 +19,8 @@ bool IsSigned(const Access& access);
 // "bytes=0-99", "bytes=-1048576". REQUIRES: a length above 0.
 std::string RangeHeader(const Range& range);
 
-// The tag of a version whose server sends no ETag: made of its time, or empty without one. It has no
-// quotes, so that it is never taken for an ETag.
+// The tag of a version whose server sends no ETag: made of its time, or empty without one. It has
+// no quotes, so that it is never taken for an ETag.
 std::string TagOfTime(int64_t last_modified_ms, int64_t size);
 // Whether `tag` can go into If-Match: an ETag that is neither weak nor made by TagOfTime.
 bool IsStrongETag(std::string_view tag);

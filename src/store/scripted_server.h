@@ -1,4 +1,5 @@
-// A TCP server on loopback that answers as a test says, byte for byte: for what no proper server does.
+// A TCP server on loopback that answers as a test says, byte for byte: for what no proper server
+// does.
 #pragma once
 
 #include <functional>
@@ -34,10 +35,10 @@ class Peer {
 class ScriptedServer {
  public:
   struct Request {
-    int number = 0;      // 0 for the first that the server got
+    int number = 0;  // 0 for the first that the server got
     std::string method;
-    std::string target;  // path and query
-    std::string head;    // all of it
+    std::string target;                               // path and query
+    std::string head;                                 // all of it
     std::string Header(std::string_view name) const;  // "" where it is not there
   };
   // Called for each request, in its connection's thread.

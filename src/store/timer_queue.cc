@@ -24,8 +24,8 @@ TimerQueue::Id TimerQueue::Schedule(TimePoint when, std::stop_token stop, Callba
   Timer timer{.callback = std::move(callback)};
   // Outside the lock, which it takes when the stop has come already.
   if (stop.stop_possible()) {
-    timer.on_stop = std::make_unique<std::stop_callback<std::function<void()>>>(
-        stop, [this, id] { Stop(id); });
+    timer.on_stop =
+        std::make_unique<std::stop_callback<std::function<void()>>>(stop, [this, id] { Stop(id); });
   }
   bool first = false;
   {

@@ -22,8 +22,8 @@ bool IsObjectUrl(std::string_view url);
 // Errors: INVALID_QUERY for another scheme, or no or an impossible bucket.
 arrow::Result<ObjectUrl> ParseObjectUrl(std::string_view url);
 
-// `url` as it may stand in a message: an http:// or https:// one loses its user and its query, which
-// may be credentials.
+// `url` as it may stand in a message: an http:// or https:// one loses its user and its query,
+// which may be credentials.
 std::string UrlForMessages(std::string_view url);
 
 }  // namespace eider::store

@@ -64,7 +64,7 @@ bool Attachments::TakeOver(const std::shared_ptr<AttachLink>& link) {
     const bool again = epoch == epoch_ && id == coordinator_id_;
     if (!first && !again && epoch <= epoch_) {
       spdlog::warn("coordinator {} of epoch {} came after one of epoch {}", id, epoch, epoch_);
-      link->Supersede(epoch_);
+      link->Supersede({.epoch = epoch_, .attached = current_ != nullptr});
       return false;
     }
     previous = std::exchange(current_, link);
@@ -73,7 +73,7 @@ bool Attachments::TakeOver(const std::shared_ptr<AttachLink>& link) {
   }
   spdlog::info("attached to coordinator {} of epoch {}", id, epoch);
   // Of the same coordinator's two streams the older one is dead already; it is told all the same.
-  if (previous != nullptr) previous->Supersede(epoch);
+  if (previous != nullptr) previous->Supersede({.epoch = epoch, .attached = true});
   return true;
 }
 

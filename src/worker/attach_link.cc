@@ -30,10 +30,10 @@ void AttachLink::Begin(protocol::Hello hello) {
   changed_.NotifyOne();
 }
 
-void AttachLink::Supersede(int64_t epoch) {
+void AttachLink::Supersede(protocol::Superseded why) {
   base::MutexLock lock(mutex_);
   queue_.clear();
-  queue_.push_back(protocol::Superseded{epoch});
+  queue_.push_back(why);
   begun_ = superseded_ = true;
   changed_.NotifyOne();
 }

@@ -30,8 +30,8 @@ class AttachLink {
   void Push(protocol::Message event);
   // Lets the writer send: hello first.
   void Begin(protocol::Hello hello);
-  // The writer's last message is Superseded{epoch}; then it ends.
-  void Supersede(int64_t epoch);
+  // The writer's last message is this; then it ends.
+  void Supersede(protocol::Superseded why);
   void Heard();
   // Ends the writer, and the channel's blocked calls.
   void End();

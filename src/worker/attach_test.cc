@@ -126,13 +126,25 @@ TEST_F(AttachTest, AnOlderEpochIsToldSo) {
   Coordinator first = Connect("c2", 2);
   EXPECT_TRUE(std::holds_alternative<protocol::Hello>(first.Read()));
   Coordinator older = Connect("c1", 1);
-  EXPECT_EQ(std::get<protocol::Superseded>(older.Read()).epoch, 2);
+  EXPECT_EQ(std::get<protocol::Superseded>(older.Read()), (protocol::Superseded{2, true}));
   (void)older.End();
   Coordinator equal = Connect("c3", 2);
   EXPECT_EQ(std::get<protocol::Superseded>(equal.Read()).epoch, 2);
   (void)equal.End();
   EXPECT_TRUE(attachments_.attached());
   EXPECT_TRUE(first.End().ok());
+}
+
+TEST_F(AttachTest, AnOlderEpochIsToldWhetherTheNewerOneIsStillThere) {
+  Coordinator first = Connect("c2", 2);
+  first.Read();
+  EXPECT_TRUE(first.End().ok());
+  Coordinator older = Connect("c1", 1);
+  EXPECT_EQ(std::get<protocol::Superseded>(older.Read()), (protocol::Superseded{2, false}));
+  (void)older.End();
+  Coordinator past = Connect("c1", 3);
+  EXPECT_TRUE(std::holds_alternative<protocol::Hello>(past.Read()));
+  EXPECT_TRUE(past.End().ok());
 }
 
 TEST_F(AttachTest, ASupersededStreamThatIsNotEndedIsGivenUp) {

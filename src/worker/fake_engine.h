@@ -119,6 +119,7 @@ class FakeEngine final : public engine::Engine {
       return base::MakeError(base::ErrorCode::kInternal, "the instance is FATAL");
     }
     deadline = statement.deadline;
+    cache_mode = statement.cache_mode;
     if (sql.starts_with("write ")) {
       return std::make_unique<FakeExecution>(1, FakeExecution::Then::kEnd, gate_,
                                              std::vector<std::string>{sql.substr(6)});
@@ -158,6 +159,7 @@ class FakeEngine final : public engine::Engine {
   std::atomic<int> cleared = 0;
   // Of the last statement.
   std::atomic<std::chrono::steady_clock::time_point> deadline;
+  std::atomic<protocol::CacheMode> cache_mode;
 
  private:
   const std::shared_ptr<FakeGate> gate_;

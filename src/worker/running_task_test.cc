@@ -30,6 +30,7 @@ class RunningTaskTest : public testing::Test {
     ticket.boot_id = "b1";
     ticket.expires_at_ms = clock_.MonotonicMs() + 1'000;
     ticket.sql = sql;
+    ticket.cache_mode = cache_mode_;
     auto admitted = admission_.Admit(SealTicket(ticket, key_));
     EXPECT_TRUE(admitted.ok()) << admitted.status();
     task_ = std::make_shared<RunningTask>(
@@ -54,6 +55,7 @@ class RunningTaskTest : public testing::Test {
   std::shared_ptr<FakeGate> gate_ = std::make_shared<FakeGate>();
   std::shared_ptr<FakeEngine> engine_ = std::make_shared<FakeEngine>(gate_);
   std::atomic<bool> client_gone_ = false;
+  protocol::CacheMode cache_mode_ = protocol::CacheMode::kUse;
   std::shared_ptr<RunningTask> task_;
   std::vector<protocol::Finished> finished_;
   int tasks_ = 0;
@@ -83,6 +85,15 @@ TEST_F(RunningTaskTest, ReportsWhatItWrote) {
   }
   ASSERT_EQ(finished_.size(), 1u);
   EXPECT_EQ(finished_[0].written, std::vector<std::string>{"s3://b/k"});
+}
+
+TEST_F(RunningTaskTest, TheEngineKnowsItsCacheMode) {
+  for (const auto mode : {protocol::CacheMode::kUse, protocol::CacheMode::kPassive,
+                          protocol::CacheMode::kOff, protocol::CacheMode::kRefresh}) {
+    cache_mode_ = mode;
+    ASSERT_TRUE(Begin("give 1")->Execute().ok());
+    EXPECT_EQ(engine_->cache_mode.load(), mode);
+  }
 }
 
 TEST_F(RunningTaskTest, TheEngineKnowsItsDeadline) {

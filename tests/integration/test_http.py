@@ -77,9 +77,10 @@ def test_info_has_s3_figures(cluster: Cluster, block_urls: list[str]) -> None:
         info = result.info
     assert info.state == "finished"
     assert info.rows == 140
-    assert info.s3_reads and info.s3_reads >= 1
+    assert info.s3_requests and info.s3_requests >= 1
     assert info.s3_opens and info.s3_opens >= 1
     assert info.s3_bytes and info.s3_bytes > 10_000
+    assert info.cost_usd and 0 < info.cost_usd < 0.001
 
 
 def test_http_1_0_gets_only_the_buffered_form(cluster: Cluster) -> None:

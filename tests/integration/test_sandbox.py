@@ -74,6 +74,8 @@ LOCAL_FILES = [
     "SELECT * FROM sniff_csv('/etc/passwd')",
     "SELECT * FROM parquet_metadata('/etc/passwd')",
     "SELECT * FROM '/etc/passwd.csv'",
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM 'file:/etc/passwd'",
     "SELECT * FROM 'file:///etc/passwd.csv'",
     "SELECT * FROM read_text('file:/etc/passwd')",
     "SELECT * FROM read_text('file:///etc/passwd')",

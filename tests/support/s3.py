@@ -38,6 +38,7 @@ class S3Server:
             clean_environment(ROOT_ACCESS_KEY=ACCESS_KEY, ROOT_SECRET_KEY=SECRET_KEY),
         )
         self.process.wait_listening(self.port)
+        self._session = httpx.Client(base_url=self.endpoint, timeout=60)
 
     @property
     def endpoint(self) -> str:
@@ -60,19 +61,21 @@ class S3Server:
         self._send("PUT", f"/{bucket}/{key}", content)
         return f"s3://{bucket}/{key}"
 
+    def delete(self, bucket: str, key: str) -> None:
+        self._send("DELETE", f"/{bucket}/{key}")
+
     def stop(self) -> None:
+        self._session.close()
         self.process.stop()
 
     def _send(self, method: str, path: str, content: bytes = b"") -> None:
         path = urllib.parse.quote(path, safe="/-_.~")
-        headers = _sign(method, f"127.0.0.1:{self.port}", path, content)
-        answer = httpx.request(
-            method, f"{self.endpoint}{path}", content=content, headers=headers, timeout=60
-        )
+        headers = sign(method, f"127.0.0.1:{self.port}", path, content)
+        answer = self._session.request(method, path, content=content, headers=headers)
         answer.raise_for_status()
 
 
-def _sign(method: str, host: str, path: str, content: bytes) -> dict[str, str]:
+def sign(method: str, host: str, path: str, content: bytes) -> dict[str, str]:
     """The headers of AWS Signature Version 4 for a request without a query string."""
     moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{REGION}/s3/aws4_request"

@@ -6,7 +6,7 @@ client = Client("http://127.0.0.1:5000")
 print(client.query("SELECT * FROM read_parquet(?)", ["s3://bucket/file.parquet"]).df())
 """
 
-from .client import Client, Delivery
+from .client import CacheMode, Client, Delivery
 from .errors import (
     Cancelled,
     ConnectionFailed,
@@ -27,6 +27,7 @@ from .result import Info, Result
 __version__ = "0.1.0"
 
 __all__ = [
+    "CacheMode",
     "Cancelled",
     "Client",
     "ConnectionFailed",

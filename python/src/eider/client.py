@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -21,6 +21,9 @@ from ._stream import Stream
 from .params import Params, encode_params
 from .result import Result
 
+#: How a query uses its worker's cache: ``use`` reads and fills it, ``passive`` reads it and adds
+#: nothing, ``off`` reads from S3 alone, ``refresh`` reads from S3 and fills it.
+CacheMode = Literal["use", "passive", "off", "refresh"]
 #: How a result travels: through the coordinator, or straight from the worker.
 Delivery = Literal["relay", "direct"]
 
@@ -102,6 +105,8 @@ class Client:
         files: Sequence[str] | None = None,
         timeout: float | None = None,
         delivery: Delivery | None = None,
+        *,
+        cache: CacheMode | None = None,
     ) -> Result:
         """Runs one SQL statement that reads.
 
@@ -113,13 +118,14 @@ class Client:
             files: the URLs that it reads, where the SQL does not name them itself.
             timeout: seconds that it may take; by default the client's.
             delivery: by default the client's.
+            cache: how it uses the cache; by default ``"use"``.
 
         Returns:
             The result, running: `Result.reader`, `Result.arrow`, `Result.df`, ...
 
         Raises:
             eider.Error: the query failed before its result began.
-            TypeError, ValueError: a parameter has no SQL value.
+            TypeError, ValueError: a parameter has no SQL value, or `cache` is no mode.
         """
         body: dict[str, Any] = {"query": sql}
         if params is not None:
@@ -128,6 +134,8 @@ class Client:
             body["buckets"] = [files] if isinstance(files, str) else list(files)
         if timeout is not None:
             body["timeout_ms"] = _to_ms(timeout)
+        if cache is not None:
+            body["cache"] = _check_cache(cache)
         text, seconds = self._encode(body)
         how = _check_delivery(delivery or self._delivery)
         stream, left = self._open(text, seconds, how)
@@ -265,6 +273,13 @@ class Client:
 def _process_identity() -> str:
     host = re.sub(r"[^!-~]", "-", socket.gethostname())[:64] or "host"
     return f"python-{host}-{os.getpid()}"
+
+
+def _check_cache(mode: str) -> str:
+    modes = get_args(CacheMode)
+    if mode not in modes:
+        raise ValueError(f"cache must be one of {', '.join(modes)}, not {mode!r}")
+    return mode
 
 
 def _check_delivery(delivery: Delivery) -> Delivery:

@@ -43,11 +43,33 @@ class Info:
     run_ms: float | None = None
     first_batch_ms: float | None = None
     rows: int | None = None
+    #: Of Arrow data that the worker streamed.
     bytes: int | None = None
     batches: int | None = None
+    #: S3 objects opened.
     s3_opens: int | None = None
-    s3_reads: int | None = None
+    #: Requests sent to S3, retries and hedges among them.
+    s3_requests: int | None = None
+    #: Of those, LIST.
+    s3_list_requests: int | None = None
+    #: Bytes that came from S3.
     s3_bytes: int | None = None
+    #: Bytes that DuckDB asked of S3 files.
+    asked_bytes: int | None = None
+    #: Of those, bytes that the cache had.
+    cache_bytes: int | None = None
+    #: Reads of S3 files that the cache answered in full.
+    cache_hits: int | None = None
+    #: Reads that waited for S3.
+    cache_misses: int | None = None
+    #: Waits for a GET that another read had under way.
+    shared_fetches: int | None = None
+    #: Requests to S3 sent again after a failure.
+    retries: int | None = None
+    #: Second GETs sent because the first was slow.
+    hedges: int | None = None
+    #: An estimate, in dollars, of what S3 charges for the requests and bytes.
+    cost_usd: float | None = None
     #: The whole record as the coordinator gave it.
     record: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -61,8 +83,17 @@ _FIGURES = (
     "bytes",
     "batches",
     "s3_opens",
-    "s3_reads",
+    "s3_requests",
+    "s3_list_requests",
     "s3_bytes",
+    "asked_bytes",
+    "cache_bytes",
+    "cache_hits",
+    "cache_misses",
+    "shared_fetches",
+    "retries",
+    "hedges",
+    "cost_usd",
 )
 
 

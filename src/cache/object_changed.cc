@@ -1,4 +1,0 @@
-#include "cache/reader.h"
-
-namespace eider::cache {
-}  // namespace eider::cache

@@ -1,0 +1,99 @@
+// Lists of keys, which have an age as versions have.
+#include <utility>
+
+#include "base/error.h"
+#include "cache/reader_impl.h"
+
+namespace eider::cache {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+std::string KeyOf(const store::ListRequest& request) {
+  return request.access->endpoint + '\n' + request.access->key_id + '\n' + request.bucket + '\n' +
+         request.prefix + '\n' + request.delimiter;
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
+    const store::ListRequest& request, QueryReads& reads) {
+  const std::string key = KeyOf(request);
+  const bool strict = reads.mode() == Mode::kOff || reads.mode() == Mode::kRefresh;
+  const store::Scope& scope = reads.scope();
+  const std::stop_callback wake(scope.stop, [this] {
+    base::MutexLock lock(mutex_);
+    listed_.NotifyAll();
+  });
+  int64_t invalidations = 0;
+  {
+    base::MutexLock lock(mutex_);
+    while (true) {
+      if (auto listing = reads.memory()->Listed(key)) return listing;
+      const auto there = lists_.find(key);
+      if (!strict && there != lists_.end() && IsListFresh(there->second.asked_at)) {
+        reads.memory()->List(key, there->second.listing);
+        return there->second.listing;
+      }
+      if (listing_.insert(key).second) break;
+      // Somebody asks for it: the answer may do for both.
+      ++reads.counters().shared_fetches;
+      while (listing_.contains(key)) {
+        if (scope.stop.stop_requested()) return GivenUp(scope, request.url);
+        if (scope.deadline == TimePoint::max()) {
+          listed_.Wait(mutex_);
+        } else if (!listed_.WaitUntil(mutex_, scope.deadline)) {
+          return GivenUp(scope, request.url);
+        }
+      }
+    }
+    invalidations = invalidations_;
+  }
+  const TimePoint asked_at = std::chrono::steady_clock::now();
+  const arrow::Result<std::shared_ptr<Listing>> listing = ListAll(request, reads);
+  base::MutexLock lock(mutex_);
+  listing_.erase(key);
+  listed_.NotifyAll();
+  ARROW_RETURN_NOT_OK(listing.status());
+  reads.memory()->List(key, *listing);
+  if (reads.mode() != Mode::kOff && invalidations == invalidations_) {
+    RememberList(key, {request.bucket + '/' + request.prefix, *listing, asked_at});
+  }
+  return std::shared_ptr<const Listing>(*listing);
+}
+
+arrow::Result<std::shared_ptr<Reader::Listing>> Reader::Impl::ListAll(store::ListRequest request,
+                                                                      const QueryReads& reads) {
+  auto listing = std::make_shared<Listing>();
+  do {
+    ARROW_ASSIGN_OR_RAISE(store::ListPage page, store_->List(request, reads.scope()));
+    std::move(page.entries.begin(), page.entries.end(), std::back_inserter(listing->entries));
+    std::move(page.prefixes.begin(), page.prefixes.end(), std::back_inserter(listing->prefixes));
+    if (listing->entries.size() > config::kMaxListedKeys) {
+      return MakeError(ErrorCode::kResourceExhausted,
+                       request.url + " covers more than " +
+                           std::to_string(config::kMaxListedKeys) +
+                           " objects: name a longer prefix before the first wildcard");
+    }
+    request.continuation = std::move(page.continuation);
+  } while (!request.continuation.empty());
+  return listing;
+}
+
+void Reader::Impl::RememberList(const std::string& key, CachedList list) {
+  const auto there = lists_.find(key);
+  if (there != lists_.end()) listed_keys_ -= there->second.listing->entries.size();
+  listed_keys_ += list.listing->entries.size();
+  if (there == lists_.end()) list_age_.push_back(key);
+  lists_[key] = std::move(list);
+  while (listed_keys_ > config::kMaxCachedListEntries && list_age_.size() > 1) {
+    if (const auto oldest = lists_.find(list_age_.front()); oldest != lists_.end()) {
+      listed_keys_ -= oldest->second.listing->entries.size();
+      lists_.erase(oldest);
+    }
+    list_age_.pop_front();
+  }
+}
+
+}  // namespace eider::cache

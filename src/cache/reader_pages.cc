@@ -1,0 +1,321 @@
+// Bytes of an object: from memory, from the disk, or by one GET for all who ask.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "cache/reader_impl.h"
+
+namespace eider::cache {
+namespace {
+
+using base::ErrorCode;
+using base::MakeError;
+
+int64_t PageStart(int64_t offset) { return offset - offset % kPageBytes; }
+
+int64_t PageEnd(int64_t offset, const Object& object) {
+  return std::min(object.version().size, PageStart(offset + kPageBytes - 1));
+}
+
+// Whole pages that hold [offset, offset + length).
+Reader::Extent Aligned(int64_t offset, int64_t length, const Object& object) {
+  const int64_t start = PageStart(offset);
+  return {start, PageEnd(offset + length, object) - start};
+}
+
+void Append(std::vector<Reader::Extent>* extents, Reader::Extent next) {
+  if (!extents->empty() && extents->back().offset + extents->back().length >= next.offset) {
+    Reader::Extent& last = extents->back();
+    last.length = std::max(last.offset + last.length, next.offset + next.length) - last.offset;
+    return;
+  }
+  extents->push_back(next);
+}
+
+bool IsGivenUp(const arrow::Status& status) {
+  const ErrorCode code = base::ErrorOf(status).code;
+  return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded;
+}
+
+// The part of `bytes`, which begin at `from`, that lies in `out`, which begins at `to`.
+void CopyPart(const arrow::Buffer& bytes, int64_t from, int64_t to, std::span<uint8_t> out) {
+  const int64_t begin = std::max(from, to);
+  const int64_t end =
+      std::min(from + bytes.size(), to + static_cast<int64_t>(out.size()));
+  if (begin >= end) return;
+  std::memcpy(out.data() + (begin - to), bytes.data() + (begin - from),
+              static_cast<size_t>(end - begin));
+}
+
+}  // namespace
+
+arrow::Status Reader::Impl::Read(const Source& source, const ObjectPtr& object, int64_t offset,
+                                 std::span<uint8_t> out, QueryReads& reads) {
+  const auto bytes = static_cast<int64_t>(out.size());
+  ReadCounters& counters = reads.counters();
+  counters.asked_bytes += bytes;
+  std::vector<Extent> missing = ReadHere(object, offset, out, reads);
+  if (missing.empty()) {
+    ++counters.hits;
+    counters.cache_bytes += bytes;
+    return arrow::Status::OK();
+  }
+  ++counters.misses;
+  for (const Extent& extent : missing) {
+    const int64_t begin = std::max(extent.offset, offset);
+    const int64_t end = std::min(extent.offset + extent.length, offset + bytes);
+    counters.cache_bytes -= end - begin;
+  }
+  counters.cache_bytes += bytes;
+  for (int round = 0; round < config::kMaxFetchRounds; ++round) {
+    const auto awaited = JoinFlights(source, object, missing, reads, /*ahead=*/false);
+    ARROW_RETURN_NOT_OK(Await(awaited, object, offset, out, reads));
+    // What a flight brought is copied; what was here, or failed by another's giving up, is not.
+    std::vector<Extent> again;
+    for (const Awaited& one : awaited) {
+      const auto result = one.flight ? one.flight->result() : std::nullopt;
+      if (result && result->ok()) continue;
+      const int64_t begin = std::max(one.extent.offset, offset);
+      const int64_t end = std::min(one.extent.offset + one.extent.length, offset + bytes);
+      const auto part = out.subspan(static_cast<size_t>(begin - offset),
+                                    static_cast<size_t>(end - begin));
+      for (const Extent& extent : ReadHere(object, begin, part, reads)) Append(&again, extent);
+    }
+    if (again.empty()) return arrow::Status::OK();
+    missing = std::move(again);
+  }
+  return MakeError(ErrorCode::kStorageUnavailable,
+                   object->url() + " could not be read: its pages are lost as fast as they come");
+}
+
+std::vector<Reader::Extent> Reader::Impl::ReadHere(const ObjectPtr& object, int64_t offset,
+                                                   std::span<uint8_t> out,
+                                                   const QueryReads& reads) {
+  std::vector<Extent> missing;
+  while (!out.empty()) {
+    const int64_t to_block_end = kBlockBytes - offset % kBlockBytes;
+    const auto take = std::min<size_t>(out.size(), static_cast<size_t>(to_block_end));
+    ReadBlock(*object, offset, out.first(take), reads, &missing);
+    out = out.subspan(take);
+    offset += static_cast<int64_t>(take);
+  }
+  return missing;
+}
+
+void Reader::Impl::ReadBlock(const Object& object, int64_t offset, std::span<uint8_t> out,
+                             const QueryReads& reads, std::vector<Extent>* missing) {
+  // Mostly all of it is here.
+  if (reads.reads_blocks() && blocks_->Read(object, offset, out)) return;
+  if (reads.memory()->Read(object, offset, out)) return;
+  // Otherwise page by page; pages that are here, one after the other, by one read.
+  const int64_t block = offset / kBlockBytes;
+  const uint64_t pages = reads.reads_blocks() ? blocks_->Pages(object, block) : 0;
+  const int64_t end = offset + static_cast<int64_t>(out.size());
+  while (offset < end) {
+    const int64_t page = offset % kBlockBytes / kPageBytes;
+    int64_t until = std::min(end, PageStart(offset) + kPageBytes);
+    bool here = false;
+    if ((pages >> page & 1) != 0) {
+      while (until < end && (pages >> (until % kBlockBytes / kPageBytes) & 1) != 0) {
+        until = std::min(end, until + kPageBytes);
+      }
+      here = blocks_->Read(object, offset, out.first(static_cast<size_t>(until - offset)));
+    }
+    const auto part = out.first(static_cast<size_t>(until - offset));
+    if (!here) here = reads.memory()->Read(object, offset, part);
+    if (!here) Append(missing, Aligned(offset, until - offset, object));
+    out = out.subspan(part.size());
+    offset = until;
+  }
+}
+
+bool Reader::Impl::IsHere(const Object& object, int64_t page, const QueryReads& reads) {
+  const int64_t offset = page * kPageBytes;
+  const uint64_t pages =
+      reads.reads_blocks() ? blocks_->Pages(object, offset / kBlockBytes) : 0;
+  if ((pages >> (page % kPagesPerBlock) & 1) != 0) return true;
+  return reads.memory()->Has(object, offset, PageEnd(offset + 1, object) - offset);
+}
+
+std::vector<Reader::Impl::Awaited> Reader::Impl::JoinFlights(const Source& source,
+                                                             const ObjectPtr& object,
+                                                             const std::vector<Extent>& missing,
+                                                             const QueryReads& reads, bool ahead) {
+  std::vector<Awaited> awaited;
+  {
+    base::MutexLock lock(mutex_);
+    for (Extent rest : missing) {
+      while (rest.length > 0) {
+        Awaited one = JoinFlight(object, rest, reads);
+        rest.offset += one.extent.length;
+        rest.length -= one.extent.length;
+        if (ahead && one.flight && one.ours) prefetch_bytes_ += one.extent.length;
+        awaited.push_back(std::move(one));
+      }
+    }
+  }
+  for (const Awaited& one : awaited) {
+    if (one.ours) {
+      StartFetch(source, one.flight, reads, ahead);
+    } else if (one.flight && !ahead && !one.flight->result() &&
+               one.flight->memory.lock() != reads.memory()) {
+      ++reads.counters().shared_fetches;
+    }
+  }
+  return awaited;
+}
+
+// The first part of `extent` that has one answer to "who brings it?".
+Reader::Impl::Awaited Reader::Impl::JoinFlight(const ObjectPtr& object, Extent extent,
+                                               const QueryReads& reads) {
+  int64_t end = extent.offset + std::min(extent.length, options_.max_fetch_bytes);
+  const auto there = flights_.find(object.get());
+  if (there != flights_.end()) {
+    for (const FlightPtr& flight : there->second) {
+      if (flight->end() <= extent.offset || flight->offset >= end) continue;
+      if (flight->offset > extent.offset) {
+        end = flight->offset;  // that one brings what comes after
+        continue;
+      }
+      flight->Join();
+      const int64_t length =
+          std::min(flight->end(), extent.offset + extent.length) - extent.offset;
+      return {{extent.offset, length}, flight, false};
+    }
+  }
+  // A flight that has landed since the caller looked has put its pages where they belong.
+  int64_t until = extent.offset;
+  while (until < end && IsHere(*object, until / kPageBytes, reads)) {
+    until = std::min(end, until + kPageBytes);
+  }
+  if (until > extent.offset) return {{extent.offset, until - extent.offset}, nullptr, false};
+  until = std::min(end, extent.offset + kPageBytes);
+  while (until < end && !IsHere(*object, until / kPageBytes, reads)) {
+    until = std::min(end, until + kPageBytes);
+  }
+  auto flight = std::make_shared<Flight>();
+  flight->url = object->url();
+  flight->object = object;
+  flight->offset = extent.offset;
+  flight->length = until - extent.offset;
+  flight->started_at = std::chrono::steady_clock::now();
+  flight->keep = has_blocks_ && reads.fills_blocks();
+  flight->memory = reads.memory();
+  flight->Join();
+  flights_[object.get()].push_back(flight);
+  under_way_.Begin();
+  return {{extent.offset, flight->length}, flight, true};
+}
+
+void Reader::Impl::StartFetch(const Source& source, const FlightPtr& flight,
+                              const QueryReads& reads, bool ahead) {
+  store::GetRequest request{.access = source.access,
+                            .object = source.name,
+                            .url = source.url,
+                            .range = store::Range::Slice(flight->offset, flight->length),
+                            .if_match = flight->object->version().etag,
+                            .if_none_match = ""};
+  store::Scope scope{
+      .stop = flight->token(), .deadline = reads.scope().deadline, .costs = reads.scope().costs};
+  store_->StartGet(std::move(request), std::move(scope),
+                   [this, flight, ahead](arrow::Result<store::GetResult> result) {
+                     EndFetch(flight, ahead, std::move(result));
+                   });
+}
+
+void Reader::Impl::EndFetch(const FlightPtr& flight, bool ahead,
+                            arrow::Result<store::GetResult> result) {
+  if (result.ok()) {
+    const bool same = result->outcome == store::GetResult::Outcome::kBytes &&
+                      result->bytes != nullptr && result->bytes->size() == flight->length &&
+                      result->version.etag == flight->object->version().etag;
+    if (!same) result = ObjectChanged(flight->url);
+  }
+  if (!result.ok()) {
+    // First out of sight, so that who tries again begins anew.
+    Forget(flight);
+    const bool gone = IsObjectChanged(result.status()) ||
+                      base::ErrorOf(result.status()).code == ErrorCode::kNotFound;
+    // Lists and metadata that named this version are out of date with it.
+    if (gone) Invalidate(flight->url, /*prefix=*/false);
+    flight->Finish(result.status());
+  } else {
+    const std::shared_ptr<arrow::Buffer> bytes = result->bytes;
+    flight->Finish(std::move(result));
+    // It stays findable until its pages are.
+    if (!flight->keep || flight->spoilt() || !writer_->Queue(flight)) {
+      const auto memory = flight->memory.lock();
+      if (memory) memory->Keep(flight->object, flight->offset, bytes);
+      Forget(flight);
+    }
+  }
+  if (ahead) {
+    base::MutexLock lock(mutex_);
+    prefetch_bytes_ -= flight->length;
+  }
+  under_way_.End();
+}
+
+void Reader::Impl::Forget(const FlightPtr& flight) {
+  base::MutexLock lock(mutex_);
+  const auto there = flights_.find(flight->object.get());
+  if (there == flights_.end()) return;
+  std::erase(there->second, flight);
+  if (there->second.empty()) flights_.erase(there);
+}
+
+arrow::Status Reader::Impl::Await(const std::vector<Awaited>& awaited, const ObjectPtr& object,
+                                  int64_t offset, std::span<uint8_t> out, QueryReads& reads) {
+  arrow::Status failure;
+  for (const Awaited& one : awaited) {
+    if (!one.flight) continue;
+    // After a failure the others are only left.
+    if (failure.ok()) failure = one.flight->Wait(reads.scope());
+    if (failure.ok()) {
+      const auto result = *one.flight->result();
+      if (result.ok()) {
+        CopyPart(*result->bytes, one.flight->offset, offset, out);
+        if (!one.flight->keep) {
+          reads.memory()->Keep(object, one.flight->offset, result->bytes);
+        }
+      } else if (!IsGivenUp(result.status())) {
+        failure = result.status();
+      } else if (one.ours && reads.scope().deadline <= std::chrono::steady_clock::now()) {
+        failure = GivenUp(reads.scope(), object->url());
+      }
+    }
+    one.flight->Leave();
+  }
+  return failure;
+}
+
+void Reader::Impl::Prefetch(const Source& source, const ObjectPtr& object,
+                            const std::vector<Extent>& extents, QueryReads& reads) {
+  std::vector<Extent> wanted;
+  int64_t room = 0;
+  {
+    base::MutexLock lock(mutex_);
+    room = options_.max_prefetch_bytes - prefetch_bytes_;
+  }
+  for (const Extent& extent : extents) {
+    if (extent.length <= 0 || extent.offset >= object->version().size) continue;
+    const Extent aligned = Aligned(extent.offset, extent.length, *object);
+    room -= aligned.length;
+    if (room < 0) break;
+    Append(&wanted, aligned);
+  }
+  for (const Awaited& one : JoinFlights(source, object, wanted, reads, /*ahead=*/true)) {
+    if (!one.flight) continue;
+    if (!one.ours) {
+      one.flight->Leave();
+      continue;
+    }
+    // It waits for the query to end, or for a read that comes for it.
+    reads.memory()->AtEnd([flight = std::weak_ptr<Flight>(one.flight)] {
+      if (const FlightPtr there = flight.lock()) there->Leave();
+    });
+  }
+}
+
+}  // namespace eider::cache
