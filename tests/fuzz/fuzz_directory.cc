@@ -1,5 +1,5 @@
-// A cache directory with an index of any bytes: it opens, lists, verifies, reads, writes, evicts and
-// clears without a crash, and keeps to its budget.
+// A cache directory with an index of any bytes: it opens, lists, verifies, reads, writes, evicts
+// and clears without a crash, and keeps to its budget.
 //
 // The first byte of an input says how it is used (fuzz_seeds.cc makes some), the rest is the index.
 #include <spdlog/spdlog.h>
@@ -29,22 +29,24 @@ void Check(bool holds) {
   if (!holds) std::abort();
 }
 
+// Never destroyed: it is removed at the very end.
 const std::string& Directory() {
-  static const std::string directory = [] {
+  static const std::string* const kDirectory = [] {
     spdlog::set_level(spdlog::level::off);
     const bool has_memory = access("/dev/shm", W_OK) == 0;
     std::string path = has_memory ? "/dev/shm" : std::filesystem::temp_directory_path().string();
     path += "/eider-fuzz-" + std::to_string(getpid());
     std::filesystem::create_directories(path);
     std::atexit([] { std::filesystem::remove_all(Directory()); });
-    return path;
+    return new std::string(path);
   }();
-  return directory;
+  return *kDirectory;
 }
 
 void WriteFile(const std::string& name, const std::vector<uint8_t>& bytes) {
   std::ofstream file(Directory() + "/" + name, std::ios::binary | std::ios::trunc);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
 }
 
 void Prepare(std::vector<uint8_t> index, bool reseal) {
@@ -54,8 +56,14 @@ void Prepare(std::vector<uint8_t> index, bool reseal) {
   }
   WriteFile("FORMAT", {'e', 'i', 'd', 'e', 'r', '-', 'b', 'l', 'o', 'c', 'k', 's', ' ', '1', '\n'});
   WriteFile("index", index);
-  // The seeds' content, so that some pages are good.
-  WriteFile("data", std::vector<uint8_t>(2 * kBlockBytes, 'e'));
+  // The seeds' content, so that the first page of each slot is good.
+  WriteFile("data", {});
+  std::ofstream data(Directory() + "/data", std::ios::binary | std::ios::in);
+  const std::string page(kPageBytes, 'e');
+  for (size_t at = 0; at < index.size(); at += kRecordBytes) {
+    data.seekp(static_cast<std::streamoff>(at / kRecordBytes) * kBlockBytes);
+    data << page;
+  }
 }
 
 void Use(BlockCache& cache, const std::vector<CachedObject>& objects, int64_t budget_bytes) {
