@@ -41,10 +41,9 @@ size_t EditDistance(std::string_view left, std::string_view right) {
 }  // namespace
 
 const std::vector<Command>& AllCommands() {
-  static const std::vector<Command> commands = {Command::kUp,     Command::kCoordinator,
-                                                Command::kWorker, Command::kQuery,
-                                                Command::kStatus, Command::kKeygen,
-                                                Command::kCache};
+  static const std::vector<Command> commands = {
+      Command::kUp,     Command::kCoordinator, Command::kWorker, Command::kQuery,
+      Command::kStatus, Command::kKeygen,      Command::kCache};
   return commands;
 }
 
