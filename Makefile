@@ -1,6 +1,6 @@
 # What people type. Every target makes what it needs first; a second run makes nothing again.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit up bench-reads lint format clean
+.PHONY: help build demo test unit up fuzz bench-reads lint format clean
 
 SETUP := python3 tools/setup.py
 PYTHON := build/venv/bin/python
@@ -29,6 +29,10 @@ bench-reads: python ## reads against plain DuckDB, S3 30 ms away behind a link o
 	@$(SETUP) packages bench-packages s3 venv bench
 	@$(PYTHON) bench/reads.py --output build/bench/reads.json $(ARGS)
 
+fuzz: python ## the decoders of what a disk may have spoilt, fuzzed for a minute; ARGS
+	@$(SETUP) packages
+	@python3 tools/fuzz.py $(ARGS)
+
 lint: build ## clang-format, clang-tidy, clang's thread-safety analysis, ruff, mypy
 	@$(SETUP) lint-packages
 	@$(PYTHON) tools/lint.py
@@ -38,7 +42,7 @@ format: build ## formats C++ and Python
 	@$(PYTHON) tools/lint.py --fix
 
 clean: ## removes the build trees, keeps what was downloaded and installed
-	@rm -rf build/release build/dev build/asan build/tsan build/dist build/stamps/dist
+	@rm -rf build/release build/dev build/asan build/tsan build/fuzz build/dist build/stamps/dist
 
 .PHONY: python
 python:

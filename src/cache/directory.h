@@ -52,6 +52,9 @@ class BlockDirectory {
   // Cuts both files to nothing.
   bool Truncate();
 
+  // INVALID_QUERY: "the cache directory PATH <why>".
+  arrow::Status Unusable(const std::string& why) const;
+
   // All 0 where it cannot be told.
   DiskSpace Space() const;
 
@@ -60,7 +63,6 @@ class BlockDirectory {
   arrow::Status Lock();
   arrow::Status CheckFormat(Access access);
   arrow::Status OpenFiles(Access access);
-  arrow::Status Unusable(const std::string& why) const;
   void PunchRange(int64_t offset, int64_t length);
 
   const std::string path_;

@@ -29,6 +29,7 @@ int RunWorker(const Invocation& invocation);
 int RunQuery(const Invocation& invocation);
 int RunStatus(const Invocation& invocation);
 int RunKeygen(const Invocation& invocation);
+int RunCache(const Invocation& invocation);
 
 // Prints why a command does not start, as one line to stderr; returns kCannotStart.
 int Refuse(config::Command command, const arrow::Status& why);

@@ -25,6 +25,8 @@ int Run(Command command, const Invocation& invocation) {
       return eider::cmd::RunStatus(invocation);
     case Command::kKeygen:
       return eider::cmd::RunKeygen(invocation);
+    case Command::kCache:
+      return eider::cmd::RunCache(invocation);
   }
   return eider::cmd::kCannotStart;
 }

@@ -48,6 +48,12 @@ Text TextOf(Command command) {
       return {"eider keygen FILE",
               "Writes a new cluster key: the secret that coordinator and workers share.",
               "  eider keygen cluster.key\n"};
+    case Command::kCache:
+      return {"eider cache ls|stats|verify|clear DIR [--json]",
+              "Looks into a worker's cache on disk: a --cache-dir. Works while the worker runs; "
+              "only clear\nneeds it stopped (a running one is cleared by POST /clear_cache).",
+              "  eider cache ls ~/.local/state/eider/cache-5005\n"
+              "  eider cache verify ~/.local/state/eider/cache-5005      (exit code 1: corrupt)\n"};
   }
   return {};
 }

@@ -261,4 +261,21 @@ arrow::Result<KeygenOptions> MakeKeygenOptions(const Told& told) {
   return KeygenOptions{told.positionals.front()};
 }
 
+arrow::Result<CacheOptions> MakeCacheOptions(const Told& told) {
+  constexpr std::pair<const char*, CacheAction> kActions[] = {{"ls", CacheAction::kList},
+                                                              {"stats", CacheAction::kStats},
+                                                              {"verify", CacheAction::kVerify},
+                                                              {"clear", CacheAction::kClear}};
+  const std::string usage = "eider cache ls|stats|verify|clear DIR";
+  if (told.positionals.size() != 2 || told.positionals[1].empty()) {
+    return arrow::Status::Invalid("say what to do and with which --cache-dir: ", usage);
+  }
+  for (const auto& [name, action] : kActions) {
+    if (told.positionals[0] == name) {
+      return CacheOptions{action, told.positionals[1], told.settings.Flag("json")};
+    }
+  }
+  return arrow::Status::Invalid("'", told.positionals[0], "' cannot be done with a cache: ", usage);
+}
+
 }  // namespace eider::config

@@ -39,5 +39,6 @@ arrow::Result<WorkerOptions> MakeWorkerOptions(const Told& told, const Environme
 arrow::Result<QueryOptions> MakeQueryOptions(const Told& told);
 arrow::Result<StatusOptions> MakeStatusOptions(const Told& told);
 arrow::Result<KeygenOptions> MakeKeygenOptions(const Told& told);
+arrow::Result<CacheOptions> MakeCacheOptions(const Told& told);
 
 }  // namespace eider::config

@@ -41,9 +41,9 @@ size_t EditDistance(std::string_view left, std::string_view right) {
 }  // namespace
 
 const std::vector<Command>& AllCommands() {
-  static const std::vector<Command> commands = {Command::kUp,     Command::kCoordinator,
-                                                Command::kWorker, Command::kQuery,
-                                                Command::kStatus, Command::kKeygen};
+  static const std::vector<Command> commands = {
+      Command::kUp,     Command::kCoordinator, Command::kWorker, Command::kQuery,
+      Command::kStatus, Command::kKeygen,      Command::kCache};
   return commands;
 }
 
@@ -61,6 +61,8 @@ std::string_view CommandName(Command command) {
       return "status";
     case Command::kKeygen:
       return "keygen";
+    case Command::kCache:
+      return "cache";
   }
   return "";
 }

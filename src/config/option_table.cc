@@ -10,6 +10,7 @@ constexpr unsigned kCoordinator = static_cast<unsigned>(Command::kCoordinator);
 constexpr unsigned kWorker = static_cast<unsigned>(Command::kWorker);
 constexpr unsigned kQuery = static_cast<unsigned>(Command::kQuery);
 constexpr unsigned kStatus = static_cast<unsigned>(Command::kStatus);
+constexpr unsigned kCache = static_cast<unsigned>(Command::kCache);
 constexpr unsigned kServers = kUp | kCoordinator | kWorker;
 constexpr unsigned kFronts = kUp | kCoordinator;  // they answer clients
 constexpr unsigned kRunners = kUp | kWorker;      // they run queries
@@ -484,6 +485,15 @@ void AddClient(std::vector<OptionSpec>& table) {
                    .default_value = "off",
                    .default_help = "",
                    .help = "print the coordinator's JSON",
+                   .command_line_only = true});
+  table.push_back({.name = "json",
+                   .kind = Kind::kSwitch,
+                   .commands = kCache,
+                   .group = "The answer",
+                   .value_name = "",
+                   .default_value = "off",
+                   .default_help = "",
+                   .help = "print JSON, for programs",
                    .command_line_only = true});
 }
 

@@ -18,6 +18,7 @@ enum class Command : unsigned {
   kQuery = 8,
   kStatus = 16,
   kKeygen = 32,
+  kCache = 64,
 };
 std::string_view CommandName(Command command);
 const std::vector<Command>& AllCommands();

@@ -110,4 +110,12 @@ struct KeygenOptions {
   std::string file;
 };
 
+enum class CacheAction { kList, kStats, kVerify, kClear };
+
+struct CacheOptions {
+  CacheAction action = CacheAction::kList;
+  std::string dir;
+  bool json = false;
+};
+
 }  // namespace eider::config
