@@ -16,7 +16,8 @@ SQL = "SELECT sum(v), sum(b), count(*) FROM '{url}'"
 @pytest.fixture
 def crowd(make_rig: MakeRig) -> Rig:
     """One worker that runs all clients' queries at a time."""
-    return make_rig("--slots", str(CLIENTS), "--revalidate", "1h")
+    # Each reader of a CSV file has a buffer of 32 MB.
+    return make_rig("--slots", str(CLIENTS), "--revalidate", "1h", memory_limit="4GB")
 
 
 @pytest.mark.parametrize(

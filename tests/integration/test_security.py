@@ -257,6 +257,7 @@ def command(claimed: Claimed, kind: str, **changes: Any) -> dict[str, Any]:
         "nonce": secrets.token_hex(8),
         "attempt": {"task": ticket["task"], "attempt": 0},
         "reason": "a test",
+        "urls": [],
         **changes,
     }
 

@@ -68,6 +68,7 @@ class Rig:
         s3: S3Server,
         workers: int = 1,
         worker_options: Sequence[str] = (),
+        memory_limit: str = "1GB",
         **options: Any,
     ) -> None:
         self.s3 = s3
@@ -78,7 +79,7 @@ class Rig:
                 folder,
                 s3.environment(self.proxy.port),
                 workers=workers,
-                worker_options=["--memory-limit", "1GB", "--threads", "2", *worker_options],
+                worker_options=["--memory-limit", memory_limit, "--threads", "2", *worker_options],
                 **options,
             )
         except BaseException:
