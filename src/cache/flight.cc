@@ -66,8 +66,7 @@ arrow::Status GivenUp(const store::Scope& scope, const std::string& url) {
   if (scope.stop.stop_requested()) {
     return MakeError(ErrorCode::kCancelled, "reading " + url + " was cancelled");
   }
-  return MakeError(ErrorCode::kDeadlineExceeded,
-                   "the query's time was over while it read " + url);
+  return MakeError(ErrorCode::kDeadlineExceeded, "the query's time was over while it read " + url);
 }
 
 }  // namespace eider::cache

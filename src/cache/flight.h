@@ -29,11 +29,11 @@ class Flight {
   std::string url;
   // Of a fetch of pages. Of an open: the version it asks about, if any.
   ObjectPtr object;
-  int64_t offset = 0;     // of pages
-  int64_t length = 0;     // of pages
-  TimePoint started_at;   // when its request was about to be sent
-  bool keep = false;      // its pages go to the disk cache
-  bool remember = true;   // an open: its version becomes metadata
+  int64_t offset = 0;    // of pages
+  int64_t length = 0;    // of pages
+  TimePoint started_at;  // when its request was about to be sent
+  bool keep = false;     // its pages go to the disk cache
+  bool remember = true;  // an open: its version becomes metadata
   // The query that began it: takes the bytes where the disk does not.
   std::weak_ptr<QueryMemory> memory;
 

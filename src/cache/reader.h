@@ -30,11 +30,11 @@ enum class Mode {
 
 // What a query's reads came to. Thread-safe.
 struct ReadCounters {
-  std::atomic<int64_t> opens{0};        // objects opened, each counted once in a query
-  std::atomic<int64_t> asked_bytes{0};  // that DuckDB asked for
-  std::atomic<int64_t> cache_bytes{0};  // of those, from the cache or the query's own memory
-  std::atomic<int64_t> hits{0};         // reads that needed no S3
-  std::atomic<int64_t> misses{0};       // reads that did
+  std::atomic<int64_t> opens{0};           // objects opened, each counted once in a query
+  std::atomic<int64_t> asked_bytes{0};     // that DuckDB asked for
+  std::atomic<int64_t> cache_bytes{0};     // of those, from the cache or the query's own memory
+  std::atomic<int64_t> hits{0};            // reads that needed no S3
+  std::atomic<int64_t> misses{0};          // reads that did
   std::atomic<int64_t> shared_fetches{0};  // waits for a GET that another read had begun
 };
 
@@ -46,8 +46,7 @@ class QueryMemory;  // query_memory.h
 class QueryReads {
  public:
   // `memory_bytes`: the most that it keeps of what it fetched.
-  QueryReads(Mode mode, store::Scope scope,
-             int64_t memory_bytes = config::kQueryMemoryBytes);
+  QueryReads(Mode mode, store::Scope scope, int64_t memory_bytes = config::kQueryMemoryBytes);
   ~QueryReads();
 
   Mode mode() const { return mode_; }
@@ -81,8 +80,8 @@ struct ReaderOptions {
 };
 
 // Thread-safe. Errors: those of store::ObjectStore. An object that changed under a query is
-// STORAGE_UNAVAILABLE and IsObjectChanged(status): its pages and metadata are gone, and the query may
-// be run again from its start with a new QueryReads.
+// STORAGE_UNAVAILABLE and IsObjectChanged(status): its pages and metadata are gone, and the query
+// may be run again from its start with a new QueryReads.
 class Reader {
  public:
   // `store` is shared; `blocks` may be null: no disk cache.

@@ -72,8 +72,7 @@ arrow::Result<std::shared_ptr<Reader::Listing>> Reader::Impl::ListAll(store::Lis
     std::move(page.prefixes.begin(), page.prefixes.end(), std::back_inserter(listing->prefixes));
     if (listing->entries.size() > config::kMaxListedKeys) {
       return MakeError(ErrorCode::kResourceExhausted,
-                       request.url + " covers more than " +
-                           std::to_string(config::kMaxListedKeys) +
+                       request.url + " covers more than " + std::to_string(config::kMaxListedKeys) +
                            " objects: name a longer prefix before the first wildcard");
     }
     request.continuation = std::move(page.continuation);

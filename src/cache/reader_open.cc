@@ -45,8 +45,9 @@ arrow::Result<ObjectPtr> Reader::Impl::Open(const Source& source, Opening openin
       flight = JoinOpen(source, opening, reads, &request);
     }
     if (request) {
-      store::Scope scope{
-          .stop = flight->token(), .deadline = reads.scope().deadline, .costs = reads.scope().costs};
+      store::Scope scope{.stop = flight->token(),
+                         .deadline = reads.scope().deadline,
+                         .costs = reads.scope().costs};
       store_->StartGet(*std::move(request), std::move(scope),
                        [this, flight](arrow::Result<store::GetResult> result) {
                          EndOpen(flight, std::move(result));
@@ -78,8 +79,8 @@ FlightPtr Reader::Impl::JoinOpen(const Source& source, Opening opening, const Qu
                                  std::optional<store::GetRequest>* request) {
   FlightPtr& there = opens_[source.url];
   // Where nothing may be older than the query, neither may the answer that it shares.
-  const bool strict = options_.revalidate_ms == 0 || reads.mode() == Mode::kOff ||
-                      reads.mode() == Mode::kRefresh;
+  const bool strict =
+      options_.revalidate_ms == 0 || reads.mode() == Mode::kOff || reads.mode() == Mode::kRefresh;
   if (there && (!strict || there->started_at >= reads.memory()->begun_at())) {
     there->Join();
     return there;
@@ -157,7 +158,8 @@ void Reader::Impl::KeepOpening(const Flight& open, const ObjectPtr& object,
     // Only whole pages, and the object's last one.
     const int64_t skip = (kPageBytes - result.offset % kPageBytes) % kPageBytes;
     int64_t length = result.bytes->size() - skip;
-    if (result.offset + result.bytes->size() < object->version().size) length -= length % kPageBytes;
+    if (result.offset + result.bytes->size() < object->version().size)
+      length -= length % kPageBytes;
     if (length <= 0) return;
     auto pages = std::make_shared<Flight>();
     pages->url = open.url;

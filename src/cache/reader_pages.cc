@@ -41,8 +41,7 @@ bool IsGivenUp(const arrow::Status& status) {
 // The part of `bytes`, which begin at `from`, that lies in `out`, which begins at `to`.
 void CopyPart(const arrow::Buffer& bytes, int64_t from, int64_t to, std::span<uint8_t> out) {
   const int64_t begin = std::max(from, to);
-  const int64_t end =
-      std::min(from + bytes.size(), to + static_cast<int64_t>(out.size()));
+  const int64_t end = std::min(from + bytes.size(), to + static_cast<int64_t>(out.size()));
   if (begin >= end) return;
   std::memcpy(out.data() + (begin - to), bytes.data() + (begin - from),
               static_cast<size_t>(end - begin));
@@ -83,8 +82,8 @@ arrow::Status Reader::Impl::Read(const Source& source, const ObjectPtr& object, 
       if (one.extent.offset + one.extent.length <= offset) continue;
       const int64_t begin = std::max(one.extent.offset, offset);
       const int64_t end = std::min(one.extent.offset + one.extent.length, offset + bytes);
-      const auto part = out.subspan(static_cast<size_t>(begin - offset),
-                                    static_cast<size_t>(end - begin));
+      const auto part =
+          out.subspan(static_cast<size_t>(begin - offset), static_cast<size_t>(end - begin));
       for (const Extent& extent : ReadHere(object, begin, part, reads)) Append(&again, extent);
     }
     if (again.empty()) return arrow::Status::OK();
@@ -137,8 +136,7 @@ void Reader::Impl::ReadBlock(const Object& object, int64_t offset, std::span<uin
 
 bool Reader::Impl::IsHere(const Object& object, int64_t page, const QueryReads& reads) {
   const int64_t offset = page * kPageBytes;
-  const uint64_t pages =
-      reads.reads_blocks() ? blocks_->Pages(object, offset / kBlockBytes) : 0;
+  const uint64_t pages = reads.reads_blocks() ? blocks_->Pages(object, offset / kBlockBytes) : 0;
   if ((pages >> (page % kPagesPerBlock) & 1) != 0) return true;
   return reads.memory()->Has(object, offset, PageEnd(offset + 1, object) - offset);
 }
@@ -184,8 +182,7 @@ Reader::Impl::Awaited Reader::Impl::JoinFlight(const ObjectPtr& object, Extent e
         continue;
       }
       flight->Join();
-      const int64_t length =
-          std::min(flight->end(), extent.offset + extent.length) - extent.offset;
+      const int64_t length = std::min(flight->end(), extent.offset + extent.length) - extent.offset;
       return {{extent.offset, length}, flight, false};
     }
   }

@@ -49,22 +49,22 @@ inline constexpr int64_t kMinMemoryBytes = 64 * kMiB;
 static_assert(kMinDefaultSlots <= kMaxSlots);
 
 // Reads through the cache.
-inline constexpr int64_t kMaxFetchBytes = 8 * kMiB;        // of one GET
-inline constexpr int64_t kMaxPrefetchBytes = 64 * kMiB;    // under way ahead of its readers
-inline constexpr int64_t kQueryMemoryBytes = 64 * kMiB;    // of a query, where the disk keeps nothing
-inline constexpr int64_t kMaxUnwrittenBytes = 64 * kMiB;   // fetched, and not yet on the disk
-inline constexpr int64_t kOpeningBytes = 1 * kMiB;         // of the first GET of an object
-inline constexpr int64_t kLargeOpeningBytes = 64 * kKiB;   // the same of one known to be larger
-inline constexpr size_t kMaxMetadataEntries = 200'000;     // objects whose version is remembered
-inline constexpr size_t kMaxListedKeys = 5'000'000;        // of one glob
+inline constexpr int64_t kMaxFetchBytes = 8 * kMiB;      // of one GET
+inline constexpr int64_t kMaxPrefetchBytes = 64 * kMiB;  // under way ahead of its readers
+inline constexpr int64_t kQueryMemoryBytes = 64 * kMiB;  // of a query, where the disk keeps nothing
+inline constexpr int64_t kMaxUnwrittenBytes = 64 * kMiB;    // fetched, and not yet on the disk
+inline constexpr int64_t kOpeningBytes = 1 * kMiB;          // of the first GET of an object
+inline constexpr int64_t kLargeOpeningBytes = 64 * kKiB;    // the same of one known to be larger
+inline constexpr size_t kMaxMetadataEntries = 200'000;      // objects whose version is remembered
+inline constexpr size_t kMaxListedKeys = 5'000'000;         // of one glob
 inline constexpr size_t kMaxCachedListEntries = 1'000'000;  // keys of all remembered lists
-inline constexpr int64_t kMaxListAgeMs = 10 * kSecondMs;   // where objects are never asked about
-inline constexpr int kMaxFetchRounds = 8;                  // of one read, until it has every page
+inline constexpr int64_t kMaxListAgeMs = 10 * kSecondMs;    // where objects are never asked about
+inline constexpr int kMaxFetchRounds = 8;                   // of one read, until it has every page
 static_assert(kLargeOpeningBytes <= kOpeningBytes && kOpeningBytes <= kMaxFetchBytes);
 static_assert(kMaxFetchBytes <= kMaxPrefetchBytes);
 
-// Reading S3 below DuckDB. A file that is read from front to back is fetched ahead of its reader, in
-// steps that double.
+// Reading S3 below DuckDB. A file that is read from front to back is fetched ahead of its reader,
+// in steps that double.
 inline constexpr int64_t kMinReadAheadBytes = 1 * kMiB;
 inline constexpr int64_t kMaxReadAheadBytes = 16 * kMiB;
 // Of a Parquet file the chunks of the columns that a query reads are fetched ahead of it: all those
@@ -135,7 +135,7 @@ inline constexpr int64_t kMaxSharedConfigBytes = 1 * kMiB;
 inline constexpr int64_t kCacheSlotsPerBlock = 4;
 inline constexpr int64_t kMinCacheSlots = 64;
 inline constexpr int64_t kMaxCacheSlots = 16 * 1024 * 1024;
-inline constexpr int64_t kCacheSpaceCheckMs = 1 * kSecondMs;    // the file system's free space
+inline constexpr int64_t kCacheSpaceCheckMs = 1 * kSecondMs;  // the file system's free space
 inline constexpr int64_t kCacheSpaceCheckBytes = 64 * kMiB;
 inline constexpr int64_t kCacheWriteRetryMs = 30 * kSecondMs;  // after a write that failed
 inline constexpr int64_t kCacheFullRetryMs = 5 * kSecondMs;    // while others fill the disk

@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "coordinator/cache_totals.h"
 #include "config/limits.h"
+#include "coordinator/cache_totals.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/executor.h"
 #include "coordinator/handover.h"

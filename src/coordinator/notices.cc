@@ -16,8 +16,7 @@ std::string BucketOf(const std::string& url) {
 
 }  // namespace
 
-Notices::Notices(Options options, const Membership& membership, Orders& orders, Tell tell,
-                 Log log)
+Notices::Notices(Options options, const Membership& membership, Orders& orders, Tell tell, Log log)
     : options_(options),
       membership_(membership),
       orders_(orders),

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "coordinator/orders.h"
 #include "coordinator/membership.h"
+#include "coordinator/orders.h"
 
 namespace eider::coordinator {
 

@@ -98,10 +98,9 @@ bool AskAgain(duckdb::DatabaseInstance& database, const duckdb::SecretEntry& ent
 arrow::Result<std::unique_ptr<CredentialKeeper>> CredentialKeeper::Make(const S3Options& options) {
   static const base::SystemClock kClock;
   ARROW_ASSIGN_OR_RAISE(
-      auto shared,
-      store::SharedConfig::Load(
-          {.credentials = options.credentials_file, .config = options.config_file},
-          options.profile.empty() ? "default" : options.profile, kClock));
+      auto shared, store::SharedConfig::Load(
+                       {.credentials = options.credentials_file, .config = options.config_file},
+                       options.profile.empty() ? "default" : options.profile, kClock));
   return std::unique_ptr<CredentialKeeper>(new CredentialKeeper(options, std::move(shared)));
 }
 

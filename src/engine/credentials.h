@@ -38,8 +38,8 @@ class CredentialKeeper {
   // is nothing to do, and that is looked at once a second at most.
   void KeepFresh(duckdb::DatabaseInstance& database);
 
-  // After S3 refused a request for `path`: true where its secret was made anew just now (or has been
-  // in the last second, by somebody else's refusal).
+  // After S3 refused a request for `path`: true where its secret was made anew just now (or has
+  // been in the last second, by somebody else's refusal).
   bool Renew(duckdb::ClientContext& context, const std::string& path);
 
  private:

@@ -25,9 +25,8 @@ struct ErrorContext {
 arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext& context = {});
 arrow::Status TranslateException(const std::exception& exception, const ErrorContext& context = {});
 
-
-// Throws `status`, one of ours, as a DuckDB exception from which TranslateError() makes the same one
-// again: for file systems, which DuckDB calls. CANCELLED becomes DuckDB's own interrupt.
+// Throws `status`, one of ours, as a DuckDB exception from which TranslateError() makes the same
+// one again: for file systems, which DuckDB calls. CANCELLED becomes DuckDB's own interrupt.
 [[noreturn]] void ThrowStatus(const arrow::Status& status);
 
 }  // namespace eider::engine

@@ -76,12 +76,11 @@ arrow::Result<std::unique_ptr<QueryExecution>> QueryExecution::Start(MakeSession
                                                                      const Statement& statement,
                                                                      OnWritten on_written,
                                                                      Clock::time_point started_at) {
-  std::unique_ptr<QueryExecution> execution(new QueryExecution(
-      std::move(make_session), statement, std::move(on_written), started_at));
+  std::unique_ptr<QueryExecution> execution(
+      new QueryExecution(std::move(make_session), statement, std::move(on_written), started_at));
   if (statement.on_interruptible) {
-    statement.on_interruptible([interrupter = execution->interrupter_] {
-      interrupter->Interrupt();
-    });
+    statement.on_interruptible(
+        [interrupter = execution->interrupter_] { interrupter->Interrupt(); });
   }
   arrow::Status status = execution->Begin();
   if (!status.ok()) status = execution->BeginAgainAfter(status);
@@ -99,9 +98,8 @@ arrow::Status QueryExecution::Begin() {
       states_.push_back(session_.state);
     }
     interrupter_->Attach(session_.connection->context, session_.state);
-    ARROW_ASSIGN_OR_RAISE(AllowedStatement allowed, ParseAllowed(statement_.sql,
-                                                                 statement_.arguments,
-                                                                 statement_.write));
+    ARROW_ASSIGN_OR_RAISE(AllowedStatement allowed,
+                          ParseAllowed(statement_.sql, statement_.arguments, statement_.write));
     session_.files = allowed.inspection.files;
     session_.path_like_tables = allowed.inspection.path_like_tables;
     const arrow::Status status = Bind(&allowed);
@@ -125,9 +123,8 @@ arrow::Status QueryExecution::BeginAgainAfter(const arrow::Status& failure) {
 arrow::Status QueryExecution::Bind(AllowedStatement* allowed) {
   duckdb::ClientContext& context = *session_.connection->context;
   QueryState::Register(context, session_.state);
-  ARROW_ASSIGN_OR_RAISE(
-      BoundArguments bound,
-      BindArguments(context, statement_.arguments, allowed->statement->named_param_map));
+  ARROW_ASSIGN_OR_RAISE(BoundArguments bound, BindArguments(context, statement_.arguments,
+                                                            allowed->statement->named_param_map));
   if (!allowed->preparations.empty()) ARROW_RETURN_NOT_OK(Prepare(session_, allowed));
   // DuckDB clears its flag as each of its statements begins: ours is what counts.
   if (interrupter_->interrupted()) return Cancelled();

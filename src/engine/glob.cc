@@ -129,8 +129,8 @@ bool MatchesGlob(std::string_view key, std::string_view pattern) {
 }
 
 duckdb::vector<duckdb::OpenFileInfo> ExpandGlob(const std::string& path,
-                                                const cache::Source& source,
-                                                cache::Reader& reader, QueryState& state) {
+                                                const cache::Source& source, cache::Reader& reader,
+                                                QueryState& state) {
   if (!HasWildcard(source.name.key)) return {duckdb::OpenFileInfo(path)};
   Expansion expansion(path, source, reader, state);
   expansion.Flat();

@@ -18,10 +18,10 @@ class QueryState;
 bool MatchesGlob(std::string_view key, std::string_view pattern);
 
 // The objects that `path` matches, sorted and spelt as it is, with the size, ETag and time that the
-// list gave; without a wildcard the one path as it is. `source` is where it is. Throws what a failed
-// list gives, as DuckDB's exceptions.
+// list gave; without a wildcard the one path as it is. `source` is where it is. Throws what a
+// failed list gives, as DuckDB's exceptions.
 duckdb::vector<duckdb::OpenFileInfo> ExpandGlob(const std::string& path,
-                                                const cache::Source& source,
-                                                cache::Reader& reader, QueryState& state);
+                                                const cache::Source& source, cache::Reader& reader,
+                                                QueryState& state);
 
 }  // namespace eider::engine

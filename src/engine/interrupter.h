@@ -1,4 +1,5 @@
-// Interrupts a statement from any thread, at any time: while it binds, while it runs, after its end.
+// Interrupts a statement from any thread, at any time: while it binds, while it runs, after its
+// end.
 #pragma once
 
 #include <memory>

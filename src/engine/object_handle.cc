@@ -44,9 +44,8 @@ void ObjectHandle::ReadAt(void* buffer, int64_t bytes, int64_t at) {
 }
 
 void ObjectHandle::FetchAhead(const cache::Source& source, int64_t at, int64_t bytes) {
-  std::vector<cache::Reader::Extent> extents =
-      state_->parquet().Observe(source, object_, at, bytes, read_path_.layouts(),
-                                read_path_.reader(), state_->reads());
+  std::vector<cache::Reader::Extent> extents = state_->parquet().Observe(
+      source, object_, at, bytes, read_path_.layouts(), read_path_.reader(), state_->reads());
   if (extents.empty()) return;
   // What DuckDB waits for goes out first.
   extents.insert(extents.begin(), {at, bytes});

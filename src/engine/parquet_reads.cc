@@ -58,12 +58,9 @@ void ParquetReads::Plan(const std::vector<std::string>& columns) {
   uses_.Plan(columns);
 }
 
-std::vector<cache::Reader::Extent> ParquetReads::Observe(const cache::Source& source,
-                                                         const cache::ObjectPtr& object,
-                                                         int64_t offset, int64_t length,
-                                                         ParquetLayouts& layouts,
-                                                         cache::Reader& reader,
-                                                         cache::QueryReads& reads) {
+std::vector<cache::Reader::Extent> ParquetReads::Observe(
+    const cache::Source& source, const cache::ObjectPtr& object, int64_t offset, int64_t length,
+    ParquetLayouts& layouts, cache::Reader& reader, cache::QueryReads& reads) {
   // DuckDB begins with the footer: until it is past it, there is nothing to know yet.
   if (offset + length == object->version().size) return {};
   {

@@ -29,9 +29,7 @@ constexpr std::array kSecretTypes = {"s3", "r2", "gcs", "aws"};
 class SecretReader {
  public:
   SecretReader(duckdb::FileOpener& opener, const std::string& path)
-      : info_{path},
-        types_(kSecretTypes),
-        reader_(opener, &info_, types_.data(), types_.size()) {}
+      : info_{path}, types_(kSecretTypes), reader_(opener, &info_, types_.data(), types_.size()) {}
 
   std::string Text(const char* key, const char* setting) {
     Value value;
@@ -72,8 +70,10 @@ void StripScheme(store::Access* access) {
 // By the rules of httpfs, whose writes go by the same secret.
 void FindEndpoint(const std::string& path, SecretReader& secret, store::Access* access) {
   const bool google = IsGoogle(path);
-  access->endpoint = google ? secret.SecretText("endpoint") : secret.Text("endpoint", "s3_endpoint");
-  std::string style = google ? secret.SecretText("url_style") : secret.Text("url_style", "s3_url_style");
+  access->endpoint =
+      google ? secret.SecretText("endpoint") : secret.Text("endpoint", "s3_endpoint");
+  std::string style =
+      google ? secret.SecretText("url_style") : secret.Text("url_style", "s3_url_style");
   if (google && access->endpoint.empty()) access->endpoint = "storage.googleapis.com";
   if (google && style.empty()) style = "path";
   access->path_style = style == "path";
@@ -86,8 +86,8 @@ void FindEndpoint(const std::string& path, SecretReader& secret, store::Access* 
 
 // Which end DuckDB reads first.
 cache::Reader::Opening OpeningOf(const std::string& path) {
-  constexpr std::array kFromTheHead = {".csv", ".tsv",   ".txt",  ".json", ".jsonl", ".ndjson",
-                                       ".gz",  ".zst",   ".avro", ".md",   ".xml",   ".log"};
+  constexpr std::array kFromTheHead = {".csv", ".tsv", ".txt",  ".json", ".jsonl", ".ndjson",
+                                       ".gz",  ".zst", ".avro", ".md",   ".xml",   ".log"};
   const auto ends = [&](const char* ending) { return path.ends_with(ending); };
   return std::ranges::any_of(kFromTheHead, ends) ? cache::Reader::Opening::kHead
                                                  : cache::Reader::Opening::kTail;
@@ -114,8 +114,8 @@ std::optional<store::Version> KnownVersion(const duckdb::OpenFileInfo& file) {
 
 std::unique_ptr<cache::BlockCache> OpenBlocks(const EngineOptions& options) {
   if (!options.cache || options.cache_dir.empty() || options.cache_size_bytes <= 0) return nullptr;
-  auto blocks = cache::BlockCache::Open(
-      {.dir = options.cache_dir, .budget_bytes = options.cache_size_bytes});
+  auto blocks =
+      cache::BlockCache::Open({.dir = options.cache_dir, .budget_bytes = options.cache_size_bytes});
   if (blocks.ok()) return *std::move(blocks);
   spdlog::warn("there is no disk cache: {}", blocks.status().message());
   return nullptr;

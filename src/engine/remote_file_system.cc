@@ -143,8 +143,7 @@ duckdb::unique_ptr<FileHandle> RemoteFileSystem::OpenFileExtended(const duckdb::
   if (!state || flags.OpenForWriting()) return PassOn(file, flags, opener);
   auto source = read_path_.Find(file.path, *opener);
   if (!source) return PassOn(file, flags, opener);
-  cache::ObjectPtr object =
-      read_path_.Open(file, &*source, flags.ReturnNullIfNotExists(), *state);
+  cache::ObjectPtr object = read_path_.Open(file, &*source, flags.ReturnNullIfNotExists(), *state);
   if (!object) return nullptr;
   return duckdb::make_uniq<ObjectHandle>(*this, file.path, flags, read_path_, *std::move(source),
                                          std::move(object), std::move(state));

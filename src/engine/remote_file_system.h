@@ -13,8 +13,8 @@ namespace eider::engine {
 class ReadPath;
 
 // s3:// and its like (and https:// where it is allowed): a query's reads and globs go through the
-// cache; writes, and what DuckDB reads for itself, go on to httpfs. Refuses URLs with S3 parameters.
-// Thread-safe, as DuckDB's file systems are.
+// cache; writes, and what DuckDB reads for itself, go on to httpfs. Refuses URLs with S3
+// parameters. Thread-safe, as DuckDB's file systems are.
 class RemoteFileSystem final : public duckdb::FileSystem {
  public:
   // `httpfs` as taken out of the instance by ExtractSubSystem(); `read_path` outlives this.

@@ -19,8 +19,8 @@ class GuardedLocalFileSystem;
 class ReadPath;
 
 // Loads the extensions, makes the S3 secret, runs the init SQL, puts `read_path` between DuckDB and
-// httpfs, and closes the sandbox. `local` is the instance's own; `read_path` must outlive it. Errors:
-// INVALID_QUERY that says which option is wrong.
+// httpfs, and closes the sandbox. `local` is the instance's own; `read_path` must outlive it.
+// Errors: INVALID_QUERY that says which option is wrong.
 arrow::Status SetUp(duckdb::DuckDB& database, GuardedLocalFileSystem& local, ReadPath& read_path,
                     const EngineOptions& options);
 
