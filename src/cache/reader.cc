@@ -1,5 +1,6 @@
 #include "cache/reader.h"
 
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -130,12 +131,12 @@ void Reader::Impl::Invalidate(const std::string& url, bool prefix) {
     // A list's place has no scheme: "bucket/prefix".
     const size_t scheme = url.find("://");
     const std::string place = scheme == std::string::npos ? url : url.substr(scheme + 3);
-    std::erase_if(lists_, [&](const auto& list) {
-      const bool related =
-          place.starts_with(list.second.place) || (prefix && list.second.place.starts_with(place));
-      if (related) listed_keys_ -= list.second.listing->entries.size();
-      return related;
-    });
+    for (auto list = lists_.begin(); list != lists_.end();) {
+      const std::string& covered = list->second.place;
+      const bool related = place.starts_with(covered) || (prefix && covered.starts_with(place));
+      if (related) listed_keys_ -= list->second.listing->entries.size();
+      list = related ? lists_.erase(list) : std::next(list);
+    }
   }
   if (prefix) {
     blocks_->DropPrefix(url);

@@ -6,7 +6,6 @@ namespace eider::cmd {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 const std::vector<cache::CachedObject> kObjects = {
     {.url = "s3://b/a.parquet",

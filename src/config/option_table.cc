@@ -156,7 +156,9 @@ void AddRunning(std::vector<OptionSpec>& table) {
                    .value_name = "PATH",
                    .default_value = "",
                    .default_help = "none",
-                   .help = "local file or folder that queries may read; may be repeated"});
+                   .help =
+                       "local file or folder, or https:// file or prefix ending in /, that queries "
+                       "may read; may be repeated"});
   table.push_back({.name = "init",
                    .kind = Kind::kFile,
                    .commands = kRunners,
@@ -275,8 +277,8 @@ void AddS3(std::vector<OptionSpec>& table) {
                    .commands = kRunners,
                    .group = group,
                    .value_name = "REGION",
-                   .default_value = "us-east-1",
-                   .default_help = "",
+                   .default_value = "",
+                   .default_help = "of the profile, else us-east-1",
                    .help = "the buckets' region",
                    .other_names = {"AWS_REGION", "AWS_DEFAULT_REGION"}});
   table.push_back({.name = "s3-key-id",

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "config/quantity.h"
@@ -76,6 +78,14 @@ Value Workers(const std::vector<std::string>& texts) {
   return SettingValue(std::move(workers));
 }
 
+// With a host and at least the slash after it: a prefix of another host's name is none.
+bool IsHttpUrl(const std::string& text) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (text.starts_with(scheme)) return text.find('/', scheme.size() + 1) != std::string::npos;
+  }
+  return false;
+}
+
 // Absolute, but with links as they are: queries will name the path as it is written here.
 Value Paths(const std::vector<std::string>& texts) {
   std::vector<std::string> paths;
@@ -83,6 +93,10 @@ Value Paths(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) {
     const bool whole = fs::exists(text, error);
     for (const std::string& part : whole ? std::vector<std::string>{text} : Split(text)) {
+      if (IsHttpUrl(part)) {
+        paths.push_back(part);
+        continue;
+      }
       if (!fs::exists(part, error)) return std::nullopt;
       std::string path = fs::absolute(part, error).lexically_normal().string();
       if (path.size() > 1 && path.ends_with('/')) path.pop_back();

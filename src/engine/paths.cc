@@ -53,6 +53,14 @@ bool NamesParameter(const std::string& text) {
   return false;
 }
 
+// Servers, and libcurl, read "/a/../b" as "/b", in whatever spelling.
+bool StepsOut(const std::string& url) {
+  if (!url.starts_with("http://") && !url.starts_with("https://")) return false;
+  const std::string path = Lower(PercentDecoded(PercentDecoded(url))) + '/';
+  return path.find("/../") != std::string::npos || path.find("/./") != std::string::npos ||
+         path.find('\\') != std::string::npos;
+}
+
 }  // namespace
 
 bool IsFileName(std::string_view name) {
@@ -103,11 +111,17 @@ bool HasPossibleBucket(std::string_view url) {
                              [&](char c) { return alphanumeric(c) || c == '.' || c == '-'; });
 }
 
-void RefuseS3Parameters(const std::string& url) {
-  if (!HasS3Parameters(url)) return;
-  throw duckdb::PermissionException(
-      "\"%s\": parameters in an S3 URL (?s3_...) are not allowed; the worker's own settings apply",
-      url.substr(0, url.find('?')));
+void RefuseUnsafeUrl(const std::string& url) {
+  if (HasS3Parameters(url)) {
+    throw duckdb::PermissionException(
+        "\"%s\": parameters in an S3 URL (?s3_...) are not allowed; the worker's own settings "
+        "apply",
+        url.substr(0, url.find('?')));
+  }
+  if (StepsOut(url)) {
+    throw duckdb::PermissionException(
+        "\"%s\": Cannot access file: \"..\" and \".\" are not allowed in a web address", url);
+  }
 }
 
 }  // namespace eider::engine

@@ -24,7 +24,8 @@ bool HasS3Parameters(std::string_view url);
 // dots and hyphens). True for what names no bucket.
 bool HasPossibleBucket(std::string_view url);
 
-// Throws duckdb::PermissionException when HasS3Parameters(url).
-void RefuseS3Parameters(const std::string& url);
+// Throws duckdb::PermissionException when HasS3Parameters(url), and for an http:// or https:// URL
+// that steps out of the prefix it begins with ("/open/../shut").
+void RefuseUnsafeUrl(const std::string& url);
 
 }  // namespace eider::engine

@@ -78,7 +78,7 @@ class Check {
     const duckdb::CopyInfo& info = *statement.Cast<duckdb::CopyStatement>().info;
     if (!write_ || info.is_from) return Refused(statement);
     inspection_.writes = true;
-    RefuseS3Parameters(info.file_path);
+    RefuseUnsafeUrl(info.file_path);
     if (info.file_path_expression) walk_.Expression(*info.file_path_expression);
     for (const auto& [name, option] : info.parsed_options) {
       if (option) walk_.Expression(*option);

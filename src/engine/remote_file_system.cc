@@ -69,7 +69,7 @@ void RemoteFileSystem::Reset(FileHandle& handle) { Of(handle).Rewind(); }
 idx_t RemoteFileSystem::SeekPosition(FileHandle& handle) { return Of(handle).Position(); }
 
 bool RemoteFileSystem::FileExists(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   const auto state = QueryState::Of(opener);
   auto source = state ? read_path_.Find(path, *opener) : std::nullopt;
   if (!source) return httpfs_->FileExists(path, opener);
@@ -79,50 +79,50 @@ bool RemoteFileSystem::FileExists(const std::string& path, Opener opener) {
 bool RemoteFileSystem::IsPipe(const std::string&, Opener) { return false; }
 
 void RemoteFileSystem::RemoveFile(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   NoteWritten(opener, path);
   httpfs_->RemoveFile(path, opener);
 }
 
 bool RemoteFileSystem::TryRemoveFile(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   NoteWritten(opener, path);
   return httpfs_->TryRemoveFile(path, opener);
 }
 
 void RemoteFileSystem::RemoveFiles(const duckdb::vector<duckdb::string>& paths, Opener opener) {
   for (const std::string& path : paths) {
-    RefuseS3Parameters(path);
+    RefuseUnsafeUrl(path);
     NoteWritten(opener, path);
   }
   httpfs_->RemoveFiles(paths, opener);
 }
 
 void RemoteFileSystem::MoveFile(const std::string& from, const std::string& to, Opener opener) {
-  RefuseS3Parameters(from);
-  RefuseS3Parameters(to);
+  RefuseUnsafeUrl(from);
+  RefuseUnsafeUrl(to);
   NoteWritten(opener, from);
   NoteWritten(opener, to);
   httpfs_->MoveFile(from, to, opener);
 }
 
 bool RemoteFileSystem::DirectoryExists(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   return httpfs_->DirectoryExists(path, opener);
 }
 
 void RemoteFileSystem::CreateDirectory(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   httpfs_->CreateDirectory(path, opener);
 }
 
 void RemoteFileSystem::CreateDirectoriesRecursive(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   httpfs_->CreateDirectoriesRecursive(path, opener);
 }
 
 void RemoteFileSystem::RemoveDirectory(const std::string& path, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   NoteWritten(opener, path.ends_with('/') ? path : path + "/");
   httpfs_->RemoveDirectory(path, opener);
 }
@@ -138,7 +138,7 @@ std::string RemoteFileSystem::CanonicalizePath(const std::string& path, Opener o
 duckdb::unique_ptr<FileHandle> RemoteFileSystem::OpenFileExtended(const duckdb::OpenFileInfo& file,
                                                                   duckdb::FileOpenFlags flags,
                                                                   Opener opener) {
-  RefuseS3Parameters(file.path);
+  RefuseUnsafeUrl(file.path);
   duckdb::shared_ptr<QueryState> state = QueryState::Of(opener);
   if (!state || flags.OpenForWriting()) return PassOn(file, flags, opener);
   auto source = read_path_.Find(file.path, *opener);
@@ -163,13 +163,13 @@ duckdb::unique_ptr<FileHandle> RemoteFileSystem::PassOn(const duckdb::OpenFileIn
 bool RemoteFileSystem::ListFilesExtended(const std::string& directory,
                                          const std::function<void(duckdb::OpenFileInfo&)>& callback,
                                          Opener opener) {
-  RefuseS3Parameters(directory);
+  RefuseUnsafeUrl(directory);
   return httpfs_->ListFiles(directory, callback, opener);
 }
 
 duckdb::unique_ptr<duckdb::MultiFileList> RemoteFileSystem::GlobFilesExtended(
     const std::string& path, const duckdb::FileGlobInput& input, Opener opener) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   const auto state = QueryState::Of(opener);
   if (!state) return httpfs_->Glob(path, input, opener);
   const auto source = read_path_.Find(path, *opener);

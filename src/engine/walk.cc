@@ -248,7 +248,7 @@ void Walk::Name(const std::string& table) {
 }
 
 void Walk::File(const std::string& path) {
-  RefuseS3Parameters(path);
+  RefuseUnsafeUrl(path);
   if (std::ranges::find(inspection_.files, path) == inspection_.files.end()) {
     inspection_.files.push_back(path);
   }

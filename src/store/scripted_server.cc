@@ -53,7 +53,7 @@ void Peer::Reset() {
   // Connecting to nothing breaks a connection off with a RST.
   sockaddr nowhere{};
   nowhere.sa_family = AF_UNSPEC;
-  connect(socket_, &nowhere, sizeof(nowhere));
+  static_cast<void>(connect(socket_, &nowhere, sizeof(nowhere)));
   open_ = false;
 }
 

@@ -8,6 +8,7 @@ from support import objects, s3_faults
 from support.objects import MIB
 from support.rig import BUCKET, MakeRig
 from support.s3_record import gets
+from support.waiting import wait_until
 
 LARGE = objects.large_parquet()
 SQL = "SELECT sum(v), sum(id), count(a), count(b), count(c) FROM '{url}'"
@@ -18,6 +19,12 @@ def test_warm_start(make_rig: MakeRig) -> None:
     own = make_rig("--revalidate", "1h")
     sql = SQL.format(url=own.fresh("large.parquet", LARGE))
     want = own.run(sql).rows
+
+    def kept() -> bool:
+        return bool(own.cluster.worker_status("w1")["cache"]["used_bytes"] >= len(LARGE) * 0.95)
+
+    # Pages reach the disk behind the query's back.
+    wait_until("what was read is on the disk", kept, 10)
     own.kill_worker()
     own.restart_worker()
     with own.proxy.record() as seen:
