@@ -62,6 +62,13 @@ bool Flight::spoilt() const {
   return spoilt_;
 }
 
+bool FailedForAnother(const arrow::Status& status, const Flight& flight,
+                      const store::Access& access) {
+  const ErrorCode code = base::ErrorOf(status).code;
+  if (code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded) return true;
+  return code == ErrorCode::kPermissionDenied && *flight.access != access;
+}
+
 arrow::Status GivenUp(const store::Scope& scope, const std::string& url) {
   if (scope.stop.stop_requested()) {
     return MakeError(ErrorCode::kCancelled, "reading " + url + " was cancelled");

@@ -29,11 +29,12 @@ class Flight {
   std::string url;
   // Of a fetch of pages. Of an open: the version it asks about, if any.
   ObjectPtr object;
-  int64_t offset = 0;    // of pages
-  int64_t length = 0;    // of pages
-  TimePoint started_at;  // when its request was about to be sent
-  bool keep = false;     // its pages go to the disk cache
-  bool remember = true;  // an open: its version becomes metadata
+  int64_t offset = 0;                           // of pages
+  int64_t length = 0;                           // of pages
+  std::shared_ptr<const store::Access> access;  // with which S3 is asked
+  TimePoint started_at;                         // when its request was about to be sent
+  bool keep = false;                            // its pages go to the disk cache
+  bool remember = true;                         // an open: its version becomes metadata
   // The query that began it: takes the bytes where the disk does not.
   std::weak_ptr<QueryMemory> memory;
 
@@ -67,6 +68,11 @@ class Flight {
   std::optional<arrow::Result<store::GetResult>> result_ EIDER_GUARDED_BY(mutex_);
 };
 using FlightPtr = std::shared_ptr<Flight>;
+
+// Whether a flight that another began failed by what was that one's own: its giving up, or its
+// credentials.
+bool FailedForAnother(const arrow::Status& status, const Flight& flight,
+                      const store::Access& access);
 
 // A wait's failure in words, for whoever gave up.
 arrow::Status GivenUp(const store::Scope& scope, const std::string& url);

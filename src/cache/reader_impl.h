@@ -49,7 +49,8 @@ class Reader::Impl {
   struct Awaited {
     Extent extent;
     FlightPtr flight;
-    bool ours = false;  // this call has begun it, and starts its request
+    bool ours = false;    // this call has begun it, and starts its request
+    bool landed = false;  // when it was found: its bytes are here as those of the cache are
   };
 
   bool IsFresh(TimePoint asked_at) const;
@@ -77,13 +78,14 @@ class Reader::Impl {
   std::vector<Awaited> JoinFlights(const Source& source, const ObjectPtr& object,
                                    const std::vector<Extent>& missing, const QueryReads& reads,
                                    bool ahead);
-  Awaited JoinFlight(const ObjectPtr& object, Extent extent, const QueryReads& reads)
-      EIDER_REQUIRES(mutex_);
+  Awaited JoinFlight(const Source& source, const ObjectPtr& object, Extent extent,
+                     const QueryReads& reads) EIDER_REQUIRES(mutex_);
   void StartFetch(const Source& source, const FlightPtr& flight, const QueryReads& reads,
                   bool ahead);
   void EndFetch(const FlightPtr& flight, bool ahead, arrow::Result<store::GetResult> result);
-  arrow::Status Await(const std::vector<Awaited>& awaited, const ObjectPtr& object, int64_t offset,
-                      std::span<uint8_t> out, QueryReads& reads);
+  arrow::Status Await(const Source& source, const std::vector<Awaited>& awaited,
+                      const ObjectPtr& object, int64_t offset, std::span<uint8_t> out,
+                      QueryReads& reads);
   void Forget(const FlightPtr& flight);
 
   // Lists.

@@ -12,12 +12,6 @@ bool IsMissing(const arrow::Status& status) {
   return base::ErrorOf(status).code == base::ErrorCode::kNotFound;
 }
 
-// Whether a failure is the initiator's own giving up, which is none of the other waiters' business.
-bool IsGivenUp(const arrow::Status& status) {
-  const base::ErrorCode code = base::ErrorOf(status).code;
-  return code == base::ErrorCode::kCancelled || code == base::ErrorCode::kDeadlineExceeded;
-}
-
 // An ETag as a server gave it; what the store makes up where there is none has no quotes.
 bool IsRealTag(const std::string& etag) { return etag.ends_with('"'); }
 
@@ -59,7 +53,8 @@ arrow::Result<ObjectPtr> Reader::Impl::Open(const Source& source, Opening openin
     if (object.ok()) object = pin(*std::move(object));
     LeaveOpen(flight);
     if (object.ok()) return object;
-    if (reads.scope().stop.stop_requested() || !IsGivenUp(object.status())) return object.status();
+    if (reads.scope().stop.stop_requested()) return object.status();
+    if (!FailedForAnother(object.status(), *flight, *source.access)) return object.status();
     if (reads.scope().deadline <= std::chrono::steady_clock::now()) return object.status();
   }
 }
@@ -88,6 +83,7 @@ FlightPtr Reader::Impl::JoinOpen(const Source& source, Opening opening, const Qu
   auto flight = std::make_shared<Flight>();
   flight->url = source.url;
   flight->started_at = std::chrono::steady_clock::now();
+  flight->access = source.access;
   flight->keep = has_blocks_ && reads.fills_blocks();
   flight->remember = reads.mode() != Mode::kOff;
   flight->memory = reads.memory();

@@ -33,11 +33,6 @@ void Append(std::vector<Reader::Extent>* extents, Reader::Extent next) {
   extents->push_back(next);
 }
 
-bool IsGivenUp(const arrow::Status& status) {
-  const ErrorCode code = base::ErrorOf(status).code;
-  return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded;
-}
-
 // The part of `bytes`, which begin at `from`, that lies in `out`, which begins at `to`.
 void CopyPart(const arrow::Buffer& bytes, int64_t from, int64_t to, std::span<uint8_t> out) {
   const int64_t begin = std::max(from, to);
@@ -60,33 +55,44 @@ arrow::Status Reader::Impl::Read(const Source& source, const ObjectPtr& object, 
     counters.cache_bytes += bytes;
     return arrow::Status::OK();
   }
-  ++counters.misses;
-  for (const Extent& extent : missing) {
+  const auto within = [&](const Extent& extent) -> Extent {
     const int64_t begin = std::max(extent.offset, offset);
-    const int64_t end = std::min(extent.offset + extent.length, offset + bytes);
-    counters.cache_bytes -= end - begin;
-  }
-  counters.cache_bytes += bytes;
+    return {begin, std::min(extent.offset + extent.length, offset + bytes) - begin};
+  };
+  int64_t fetched = 0;
+  bool waited = false;
   // A small object comes whole, as when it is opened without being known from a list.
   const int64_t size = object->version().size;
   if (size <= config::kOpeningBytes) missing = {{0, size}};
   for (int round = 0; round < config::kMaxFetchRounds; ++round) {
     const auto awaited = JoinFlights(source, object, missing, reads, /*ahead=*/false);
-    ARROW_RETURN_NOT_OK(Await(awaited, object, offset, out, reads));
+    for (const Awaited& one : awaited) waited |= one.flight && !one.landed;
+    const arrow::Status status = Await(source, awaited, object, offset, out, reads);
+    if (!status.ok()) {
+      ++counters.misses;
+      return status;
+    }
     // What a flight brought is copied; what was here, or failed by another's giving up, is not.
     std::vector<Extent> again;
     for (const Awaited& one : awaited) {
       const auto result = one.flight ? one.flight->result() : std::nullopt;
-      if (result && result->ok()) continue;
-      if (one.extent.offset >= offset + bytes) continue;
-      if (one.extent.offset + one.extent.length <= offset) continue;
-      const int64_t begin = std::max(one.extent.offset, offset);
-      const int64_t end = std::min(one.extent.offset + one.extent.length, offset + bytes);
-      const auto part =
-          out.subspan(static_cast<size_t>(begin - offset), static_cast<size_t>(end - begin));
-      for (const Extent& extent : ReadHere(object, begin, part, reads)) Append(&again, extent);
+      const Extent wanted = within(one.extent);
+      if (wanted.length <= 0) continue;
+      if (result && result->ok()) {
+        if (!one.landed) fetched += wanted.length;
+        continue;
+      }
+      const auto part = out.subspan(static_cast<size_t>(wanted.offset - offset),
+                                    static_cast<size_t>(wanted.length));
+      for (const Extent& extent : ReadHere(object, wanted.offset, part, reads)) {
+        Append(&again, extent);
+      }
     }
-    if (again.empty()) return arrow::Status::OK();
+    if (again.empty()) {
+      counters.cache_bytes += bytes - fetched;
+      ++(waited ? counters.misses : counters.hits);
+      return arrow::Status::OK();
+    }
     missing = std::move(again);
   }
   return MakeError(ErrorCode::kStorageUnavailable,
@@ -109,12 +115,13 @@ std::vector<Reader::Extent> Reader::Impl::ReadHere(const ObjectPtr& object, int6
 
 void Reader::Impl::ReadBlock(const Object& object, int64_t offset, std::span<uint8_t> out,
                              const QueryReads& reads, std::vector<Extent>* missing) {
-  // Mostly all of it is here.
-  if (reads.reads_blocks() && blocks_->Read(object, offset, out)) return;
-  if (reads.memory()->Read(object, offset, out)) return;
-  // Otherwise page by page; pages that are here, one after the other, by one read.
+  // Mostly all of it is here. Asking for the pages first counts as a use of the block, which the
+  // eviction goes by; reading them does not.
   const int64_t block = offset / kBlockBytes;
   const uint64_t pages = reads.reads_blocks() ? blocks_->Pages(object, block) : 0;
+  if (pages != 0 && blocks_->Read(object, offset, out)) return;
+  if (reads.memory()->Read(object, offset, out)) return;
+  // Otherwise page by page; pages that are here, one after the other, by one read.
   const int64_t end = offset + static_cast<int64_t>(out.size());
   while (offset < end) {
     const int64_t page = offset % kBlockBytes / kPageBytes;
@@ -150,7 +157,7 @@ std::vector<Reader::Impl::Awaited> Reader::Impl::JoinFlights(const Source& sourc
     base::MutexLock lock(mutex_);
     for (Extent rest : missing) {
       while (rest.length > 0) {
-        Awaited one = JoinFlight(object, rest, reads);
+        Awaited one = JoinFlight(source, object, rest, reads);
         rest.offset += one.extent.length;
         rest.length -= one.extent.length;
         if (ahead && one.flight && one.ours) prefetch_bytes_ += one.extent.length;
@@ -170,8 +177,8 @@ std::vector<Reader::Impl::Awaited> Reader::Impl::JoinFlights(const Source& sourc
 }
 
 // The first part of `extent` that has one answer to "who brings it?".
-Reader::Impl::Awaited Reader::Impl::JoinFlight(const ObjectPtr& object, Extent extent,
-                                               const QueryReads& reads) {
+Reader::Impl::Awaited Reader::Impl::JoinFlight(const Source& source, const ObjectPtr& object,
+                                               Extent extent, const QueryReads& reads) {
   int64_t end = extent.offset + std::min(extent.length, options_.max_fetch_bytes);
   const auto there = flights_.find(object.get());
   if (there != flights_.end()) {
@@ -183,7 +190,7 @@ Reader::Impl::Awaited Reader::Impl::JoinFlight(const ObjectPtr& object, Extent e
       }
       flight->Join();
       const int64_t length = std::min(flight->end(), extent.offset + extent.length) - extent.offset;
-      return {{extent.offset, length}, flight, false};
+      return {{extent.offset, length}, flight, false, flight->result().has_value()};
     }
   }
   // A flight that has landed since the caller looked has put its pages where they belong.
@@ -198,6 +205,7 @@ Reader::Impl::Awaited Reader::Impl::JoinFlight(const ObjectPtr& object, Extent e
   }
   auto flight = std::make_shared<Flight>();
   flight->url = object->url();
+  flight->access = source.access;
   flight->object = object;
   flight->offset = extent.offset;
   flight->length = until - extent.offset;
@@ -268,8 +276,9 @@ void Reader::Impl::Forget(const FlightPtr& flight) {
   if (there->second.empty()) flights_.erase(there);
 }
 
-arrow::Status Reader::Impl::Await(const std::vector<Awaited>& awaited, const ObjectPtr& object,
-                                  int64_t offset, std::span<uint8_t> out, QueryReads& reads) {
+arrow::Status Reader::Impl::Await(const Source& source, const std::vector<Awaited>& awaited,
+                                  const ObjectPtr& object, int64_t offset, std::span<uint8_t> out,
+                                  QueryReads& reads) {
   arrow::Status failure;
   for (const Awaited& one : awaited) {
     if (!one.flight) continue;
@@ -282,7 +291,7 @@ arrow::Status Reader::Impl::Await(const std::vector<Awaited>& awaited, const Obj
         if (!one.flight->keep) {
           reads.memory()->Keep(object, one.flight->offset, result->bytes);
         }
-      } else if (!IsGivenUp(result.status())) {
+      } else if (!FailedForAnother(result.status(), *one.flight, *source.access)) {
         failure = result.status();
       } else if (one.ours && reads.scope().deadline <= std::chrono::steady_clock::now()) {
         failure = GivenUp(reads.scope(), object->url());
