@@ -190,7 +190,7 @@ Reader::Impl::Awaited Reader::Impl::JoinFlight(const Source& source, const Objec
         end = flight->offset;  // that one brings what comes after
         continue;
       }
-      flight->Join();
+      flight->Join(reads.memory());
       const int64_t length =
           std::min(flight->end(), extent.offset + extent.length) - extent.offset;
       return {{extent.offset, length}, flight, false, flight->result().has_value()};
@@ -259,8 +259,7 @@ void Reader::Impl::EndFetch(const FlightPtr& flight, bool ahead,
     flight->Finish(std::move(result));
     // It stays findable until its pages are.
     if (!flight->keep || flight->spoilt() || !writer_->Queue(flight)) {
-      const auto memory = flight->memory.lock();
-      if (memory) memory->Keep(flight->object, flight->offset, bytes);
+      flight->Give(flight->object, flight->offset, bytes);
       Forget(flight);
     }
   }
