@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cache/query_memory.h"
 
 namespace eider::cache {
 
@@ -12,6 +13,37 @@ using base::MakeError;
 void Flight::Join() {
   base::MutexLock lock(mutex_);
   ++waiters_;
+}
+
+void Flight::Join(const std::shared_ptr<QueryMemory>& joining) {
+  base::MutexLock lock(mutex_);
+  ++waiters_;
+  joined_.push_back(joining);
+}
+
+void Flight::Inherit(const Flight& opening) {
+  memory = opening.memory;
+  std::vector<std::weak_ptr<QueryMemory>> all;
+  {
+    base::MutexLock lock(opening.mutex_);
+    all = opening.joined_;
+  }
+  base::MutexLock lock(mutex_);
+  joined_ = std::move(all);
+}
+
+void Flight::Give(const ObjectPtr& to, int64_t at,
+                  const std::shared_ptr<arrow::Buffer>& bytes) const {
+  std::vector<std::weak_ptr<QueryMemory>> all;
+  {
+    base::MutexLock lock(mutex_);
+    all = joined_;
+  }
+  all.push_back(memory);
+  for (const auto& each : all) {
+    // Not under the lock: the end of a query's memory leaves flights.
+    if (const auto alive = each.lock()) alive->Keep(to, at, bytes);
+  }
 }
 
 bool Flight::Leave() {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "cache/block_cache.h"
@@ -43,6 +44,13 @@ class Flight {
 
   // One more waits. Every Join is followed by one Leave.
   void Join();
+  // The same of a query other than the one that began it.
+  void Join(const std::shared_ptr<QueryMemory>& memory);
+  // Those who took part in `opening` take part in this one, which brings its pages.
+  void Inherit(const Flight& opening);
+  // Gives what landed at [offset, ...) to the memory of all who took part: the disk did not take
+  // it.
+  void Give(const ObjectPtr& to, int64_t at, const std::shared_ptr<arrow::Buffer>& bytes) const;
   // True for the last one; where the flight has not ended, it is cancelled.
   bool Leave();
   // Cancels it whoever waits.
@@ -64,6 +72,7 @@ class Flight {
   mutable base::Mutex mutex_;
   base::CondVar changed_;
   int waiters_ EIDER_GUARDED_BY(mutex_) = 0;
+  std::vector<std::weak_ptr<QueryMemory>> joined_ EIDER_GUARDED_BY(mutex_);
   bool spoilt_ EIDER_GUARDED_BY(mutex_) = false;
   std::optional<arrow::Result<store::GetResult>> result_ EIDER_GUARDED_BY(mutex_);
 };

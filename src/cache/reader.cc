@@ -73,13 +73,12 @@ Reader::Impl::Impl(std::shared_ptr<store::ObjectStore> store, std::unique_ptr<Bl
       options_(options),
       metadata_(config::kMaxMetadataEntries),
       writer_(std::make_unique<PageWriter>(*blocks_, [this](const FlightPtr& flight) {
-        // Where the disk took nothing, the query that fetched it keeps it itself.
-        const auto memory = flight->memory.lock();
+        // Where the disk took nothing, the queries that fetched it keep it themselves.
         const auto result = flight->result();
         const int64_t block = flight->offset / kBlockBytes;
         const int64_t page = flight->offset % kBlockBytes / kPageBytes;
         const bool written = (blocks_->Pages(*flight->object, block) >> page & 1) != 0;
-        if (!written && memory) memory->Keep(flight->object, flight->offset, (*result)->bytes);
+        if (!written) flight->Give(flight->object, flight->offset, (*result)->bytes);
         Forget(flight);
       })) {}
 

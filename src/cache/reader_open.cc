@@ -77,7 +77,7 @@ FlightPtr Reader::Impl::JoinOpen(const Source& source, Opening opening, const Qu
   const bool strict =
       options_.revalidate_ms == 0 || reads.mode() == Mode::kOff || reads.mode() == Mode::kRefresh;
   if (there && (!strict || there->started_at >= reads.memory()->begun_at())) {
-    there->Join();
+    there->Join(reads.memory());
     return there;
   }
   auto flight = std::make_shared<Flight>();
@@ -164,7 +164,7 @@ void Reader::Impl::KeepOpening(const Flight& open, const ObjectPtr& object,
     pages->length = length;
     pages->started_at = open.started_at;
     pages->keep = true;
-    pages->memory = open.memory;
+    pages->Inherit(open);
     store::GetResult kept = result;
     kept.offset = pages->offset;
     kept.bytes = arrow::SliceBuffer(result.bytes, skip, length);
@@ -176,7 +176,7 @@ void Reader::Impl::KeepOpening(const Flight& open, const ObjectPtr& object,
     if (writer_->Queue(pages)) return;
     Forget(pages);
   }
-  if (const auto memory = open.memory.lock()) memory->Keep(object, result.offset, result.bytes);
+  open.Give(object, result.offset, result.bytes);
 }
 
 arrow::Result<ObjectPtr> Reader::Impl::AwaitOpen(const FlightPtr& flight, QueryReads& reads) {

@@ -25,7 +25,8 @@ Reader::Extent Aligned(int64_t offset, int64_t length, const Object& object) {
 }
 
 void Append(std::vector<Reader::Extent>* extents, Reader::Extent next) {
-  if (!extents->empty() && extents->back().offset + extents->back().length >= next.offset) {
+  if (!extents->empty() && extents->back().offset <= next.offset &&
+      extents->back().offset + extents->back().length >= next.offset) {
     Reader::Extent& last = extents->back();
     last.length = std::max(last.offset + last.length, next.offset + next.length) - last.offset;
     return;
@@ -188,7 +189,7 @@ Reader::Impl::Awaited Reader::Impl::JoinFlight(const Source& source, const Objec
         end = flight->offset;  // that one brings what comes after
         continue;
       }
-      flight->Join();
+      flight->Join(reads.memory());
       const int64_t length = std::min(flight->end(), extent.offset + extent.length) - extent.offset;
       return {{extent.offset, length}, flight, false, flight->result().has_value()};
     }
@@ -256,8 +257,7 @@ void Reader::Impl::EndFetch(const FlightPtr& flight, bool ahead,
     flight->Finish(std::move(result));
     // It stays findable until its pages are.
     if (!flight->keep || flight->spoilt() || !writer_->Queue(flight)) {
-      const auto memory = flight->memory.lock();
-      if (memory) memory->Keep(flight->object, flight->offset, bytes);
+      flight->Give(flight->object, flight->offset, bytes);
       Forget(flight);
     }
   }
@@ -315,7 +315,7 @@ void Reader::Impl::Prefetch(const Source& source, const ObjectPtr& object,
     const Extent aligned = Aligned(extent.offset, extent.length, *object);
     room -= aligned.length;
     if (room < 0) break;
-    wanted.push_back(aligned);  // in the order of the caller's need, which is not the file's
+    Append(&wanted, aligned);  // in the order of the caller's need, which need not be the file's
   }
   for (const Awaited& one : JoinFlights(source, object, wanted, reads, /*ahead=*/true)) {
     if (!one.flight) continue;

@@ -77,7 +77,9 @@ TEST_F(ReaderReadTest, ACachedReadIsOneReadOfEachBlock) {
   blocks_->ForgetCalls();
   EXPECT_EQ(*Read(*warm, "a", object, kMiB - 50, 100), Bytes(kSize).substr(kMiB - 50, 100));
   EXPECT_EQ(blocks_->read_calls(), 2);
-  EXPECT_EQ(blocks_->pages_calls(), 2);  // each is a use, by which eviction goes
+  // Each is a use, by which eviction goes. The writer of the pages looks once itself.
+  EXPECT_GE(blocks_->pages_calls(), 2);
+  EXPECT_LE(blocks_->pages_calls(), 3);
   EXPECT_EQ(warm->counters().hits, 1);
   EXPECT_EQ(warm->counters().misses, 0);
   EXPECT_EQ(store_->gets(), 1);
@@ -185,6 +187,29 @@ TEST_F(ReaderReadTest, WithAFullDiskWhoWaitedKeepsWhatItWaitedFor) {
   read(*first);
   read(*second);
   EXPECT_EQ(store_->gets(), 2);
+}
+
+TEST_F(ReaderReadTest, WithAFullDiskWhoWaitedForAnOpeningKeepsItToo) {
+  blocks_->Disable();
+  store_->Put("a", Bytes(100));
+  store_->Hold();
+  auto first = Query();
+  auto second = Query();
+  std::thread begins([&] { EXPECT_EQ(*ReadAll(*first, "a"), Bytes(100)); });
+  ASSERT_TRUE(store_->AwaitHeld(1));
+  std::thread waits([&] { EXPECT_EQ(*ReadAll(*second, "a"), Bytes(100)); });
+  EXPECT_TRUE(Eventually([&] { return second->counters().shared_fetches == 1; }));
+  store_->Release();
+  begins.join();
+  waits.join();
+  store_->Put("b", Bytes(100));
+  ASSERT_TRUE(ReadAll(*Query(), "b").ok());
+  ASSERT_TRUE(blocks_->AwaitWrites(2));  // the flight of the first is gone
+  store_->Forget();
+  for (QueryReads* query : {first.get(), second.get()}) {
+    EXPECT_EQ(*ReadAll(*query, "a"), Bytes(100));
+  }
+  EXPECT_EQ(store_->gets(), 0);
 }
 
 TEST_F(ReaderReadTest, AQuerysMemoryIsBounded) {
@@ -304,7 +329,7 @@ TEST_F(ReaderReadTest, APrefetchIsWaitedForAndNotFetchedAgain) {
   auto query = Query();
   const ObjectPtr object = Known(*query);
   store_->Hold();
-  reader_->Prefetch(SourceOf("a"), object, {{0, 100}, {kPageBytes, 10}, {kMiB, kMiB}}, *query);
+  reader_->Prefetch(SourceOf("a"), object, {{0, 100}, {10, 200}, {kMiB, kMiB}}, *query);
   EXPECT_TRUE(store_->AwaitHeld(2));
   auto other = Query();
   OpenToo(*other, object);
@@ -313,7 +338,7 @@ TEST_F(ReaderReadTest, APrefetchIsWaitedForAndNotFetchedAgain) {
   EXPECT_TRUE(Eventually([&] { return other->counters().shared_fetches == 1; }));
   store_->Release();
   reads.join();
-  ASSERT_TRUE(blocks_->AwaitPages(66));
+  ASSERT_TRUE(blocks_->AwaitPages(65));
   EXPECT_EQ(store_->gets(), 2);
   reader_->Prefetch(SourceOf("a"), object, {{0, 100}, {kMiB, kMiB}}, *query);
   EXPECT_EQ(store_->gets(), 2);
