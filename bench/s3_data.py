@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 from network import Namespace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +57,7 @@ class _Server(S3Server):
         ]
         secrets = clean_environment(ROOT_ACCESS_KEY=ACCESS_KEY, ROOT_SECRET_KEY=SECRET_KEY)
         self.url = f"http://{address}:{self.port}"
+        self._session = httpx.Client(base_url=self.url, timeout=60)
         wanted = namespace.command(command) if namespace else command
         self.process = Process("versitygw", wanted, folder, secrets)
         deadline = time.monotonic() + 30
