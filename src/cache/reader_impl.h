@@ -98,6 +98,7 @@ class Reader::Impl {
   const bool has_blocks_;
   const ReaderOptions options_;
 
+  base::Mutex refreshing_;  // before mutex_
   base::Mutex mutex_;
   std::unordered_map<std::string, FlightPtr> opens_ EIDER_GUARDED_BY(mutex_);
   std::unordered_map<const Object*, std::vector<FlightPtr>> flights_ EIDER_GUARDED_BY(mutex_);

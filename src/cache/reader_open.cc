@@ -26,8 +26,10 @@ arrow::Result<ObjectPtr> Reader::Impl::Open(const Source& source, Opening openin
     if (fresh) ++reads.counters().opens;
     return pinned;
   };
-  if (reads.mode() == Mode::kRefresh && memory.BeginRefresh(source.url)) {
-    Invalidate(source.url, /*prefix=*/false);
+  if (reads.mode() == Mode::kRefresh) {
+    // Who opens beside the first waits until all is forgotten: what it began would be forgotten too.
+    base::MutexLock lock(refreshing_);
+    if (memory.BeginRefresh(source.url)) Invalidate(source.url, /*prefix=*/false);
   }
   while (true) {
     FlightPtr flight;
