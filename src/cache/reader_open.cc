@@ -27,7 +27,8 @@ arrow::Result<ObjectPtr> Reader::Impl::Open(const Source& source, Opening openin
     return pinned;
   };
   if (reads.mode() == Mode::kRefresh) {
-    // Who opens beside the first waits until all is forgotten: what it began would be forgotten too.
+    // Who opens beside the first waits until all is forgotten: what it began would be forgotten
+    // too.
     base::MutexLock lock(refreshing_);
     if (memory.BeginRefresh(source.url)) Invalidate(source.url, /*prefix=*/false);
   }
