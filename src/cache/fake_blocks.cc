@@ -122,11 +122,11 @@ void FakeBlocks::Erase(const std::function<bool(const Object&)>& which) {
 void FakeBlocks::DropForGood(const std::function<bool(const std::string&)>& which) {
   base::MutexLock lock(mutex_);
   Erase([&](const Object& object) { return which(object.url()); });
-  std::erase_if(objects_, [&](const auto& entry) {
-    const bool gone = which(entry.second->url());
-    if (gone) dropped_.insert(entry.second);
-    return gone;
-  });
+  for (auto at = objects_.begin(); at != objects_.end();) {
+    const bool gone = which(at->second->url());
+    if (gone) dropped_.insert(at->second);
+    at = gone ? objects_.erase(at) : std::next(at);
+  }
 }
 
 void FakeBlocks::Drop(const Object& object) {
