@@ -70,7 +70,7 @@ def test_web_files_where_they_are_allowed(make_cluster: MakeCluster, web: tuple[
         assert client.query(sql).fetchall() == first
         assert (asked, Ranges.requests - before) == (1, 1), "the second is warm"
         for name in ("shut.parquet", "open/../shut.parquet"):
-            with pytest.raises(Exception, match="(?i)permission|not allowed|cannot access"):
+            with pytest.raises(Exception, match=r"(?i)permission|not allowed|cannot access"):
                 client.query(f"SELECT * FROM '{url}{name}'").fetchall()
 
 
@@ -109,7 +109,7 @@ def test_tls(make_cluster: MakeCluster, tmp_path: Path) -> None:
         with trusting.client() as client:
             assert client.query(sql).fetchall()[0][0] > 0
         wary = make_cluster(environment, workers=1)
-        with wary.client() as client, pytest.raises(Exception, match="(?i)certificate|SSL"):
+        with wary.client() as client, pytest.raises(Exception, match=r"(?i)certificate|SSL"):
             client.query(sql, timeout=20).fetchall()
     finally:
         server.stop()
@@ -133,7 +133,7 @@ def test_credentials_that_change_are_taken_over(
     )
     sql = f"SELECT count(*) FROM '{rig.fresh('small.parquet', objects.small_parquet())}'"
     with cluster.client() as client:
-        with pytest.raises(Exception, match="(?i)not allowed|403|denied") as refused:
+        with pytest.raises(Exception, match=r"(?i)not allowed|403|denied") as refused:
             client.query(sql).fetchall()
         assert "wrong-secret-0c1d" not in str(refused.value)
         write_credentials(file, SECRET_KEY)
