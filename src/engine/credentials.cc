@@ -10,6 +10,7 @@
 #include "duckdb/main/secret/secret.hpp"
 #include "duckdb/main/secret/secret_manager.hpp"
 #include "engine/errors.h"
+#include "engine/quoting.h"
 #include "engine/sandbox.h"
 
 namespace eider::engine {
@@ -20,15 +21,6 @@ using std::chrono::milliseconds;
 constexpr char kSecretName[] = "eider_s3";
 // A secret has one of these where its provider can be asked again.
 constexpr char kRefreshInfo[] = "refresh_info";
-
-std::string Quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') out += '\'';
-    out += c;
-  }
-  return out + "'";
-}
 
 bool StripPrefix(std::string* text, const std::string& prefix) {
   if (!text->starts_with(prefix)) return false;

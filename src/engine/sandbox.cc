@@ -14,6 +14,7 @@
 #include "engine/errors.h"
 #include "engine/functions.h"
 #include "engine/local_file_system.h"
+#include "engine/quoting.h"
 #include "engine/read_path.h"
 #include "engine/remote_file_system.h"
 #include "engine/scan_columns.h"
@@ -26,15 +27,6 @@ using base::MakeError;
 
 // Every scheme that httpfs serves as S3; a list of ['s3://'] does not cover the others.
 constexpr std::array kSchemes = {"s3://", "s3a://", "s3n://", "gs://", "gcs://", "r2://"};
-
-std::string Quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') out += '\'';
-    out += c;
-  }
-  return out + "'";
-}
 
 std::string QuotedList(const std::vector<std::string>& items) {
   std::string out = "[";
