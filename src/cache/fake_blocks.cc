@@ -21,7 +21,7 @@ class FakeObject final : public Object {
 };
 
 std::chrono::steady_clock::time_point Patience() {
-  return std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  return std::chrono::steady_clock::now() + std::chrono::seconds(120);
 }
 
 }  // namespace

@@ -37,12 +37,12 @@ class FakeBlocks final : public BlockCache {
 
   // Writes wait until it is called with false.
   void HoldWrites(bool hold);
-  // Waits until a write is held; false after half a minute.
+  // Waits until a write is held; false after two minutes.
   bool AwaitHeldWrite();
-  // Waits until so many writes have begun; false after half a minute.
+  // Waits until so many writes have begun; false after two minutes.
   bool AwaitWrites(int count);
   void Disable();
-  // Waits until so many pages are kept; false after half a minute.
+  // Waits until so many pages are kept; false after two minutes.
   bool AwaitPages(size_t count);
   size_t pages() const;
   int pages_calls() const;

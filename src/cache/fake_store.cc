@@ -56,7 +56,7 @@ void FakeStore::Release() {
 }
 
 bool FakeStore::AwaitHeld(int count) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   base::MutexLock lock(mutex_);
   while (static_cast<int>(pending_.size()) + held_lists_ < count) {
     if (!changed_.WaitUntil(mutex_, deadline)) return false;

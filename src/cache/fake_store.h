@@ -30,7 +30,7 @@ class FakeStore final : public store::ObjectStore {
   // From now on answers wait until Release(); a cancelled request is answered at once.
   void Hold();
   void Release();
-  // Waits until so many requests are held; false after half a minute.
+  // Waits until so many requests are held; false after two minutes.
   bool AwaitHeld(int count);
 
   // The next `count` GETs and lists fail with it.

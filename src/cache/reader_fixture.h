@@ -34,9 +34,9 @@ inline std::string Bytes(int64_t size, uint64_t seed = 1) {
   return bytes;
 }
 
-// Waits for what another thread is about to do; false after half a minute.
+// Waits for what another thread is about to do; false after two minutes.
 inline bool Eventually(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::yield();
