@@ -76,6 +76,11 @@ void FakeStore::FailRandomly(double probability, uint64_t seed) {
   random_.seed(seed);
 }
 
+void FakeStore::IgnoreIfMatch() {
+  base::MutexLock lock(mutex_);
+  ignores_if_match_ = true;
+}
+
 void FakeStore::SetPageKeys(size_t keys) {
   base::MutexLock lock(mutex_);
   page_keys_ = keys;
@@ -195,7 +200,7 @@ arrow::Result<GetResult> FakeStore::Answer(const Pending& pending) {
   asked.failed = false;
   asked.etag = stored.version.etag;
   GetResult result;
-  if (!request.if_match.empty() && request.if_match != stored.version.etag) {
+  if (!ignores_if_match_ && !request.if_match.empty() && request.if_match != stored.version.etag) {
     result.outcome = GetResult::Outcome::kChanged;
   } else if (!request.if_none_match.empty() && request.if_none_match == stored.version.etag) {
     result.outcome = GetResult::Outcome::kNotModified;

@@ -37,6 +37,8 @@ class FakeStore final : public store::ObjectStore {
   void FailNext(int count, arrow::Status status);
   // Each GET fails with this probability.
   void FailRandomly(double probability, uint64_t seed);
+  // From now on it answers as a server that knows no If-Match.
+  void IgnoreIfMatch();
   // Lists give so many keys a page.
   void SetPageKeys(size_t keys);
 
@@ -88,6 +90,7 @@ class FakeStore final : public store::ObjectStore {
   std::map<std::string, Stored> objects_ EIDER_GUARDED_BY(mutex_);
   std::deque<PendingPtr> pending_ EIDER_GUARDED_BY(mutex_);
   std::vector<Asked> asked_ EIDER_GUARDED_BY(mutex_);
+  bool ignores_if_match_ EIDER_GUARDED_BY(mutex_) = false;
   bool held_ EIDER_GUARDED_BY(mutex_) = false;
   bool closing_ EIDER_GUARDED_BY(mutex_) = false;
   int held_lists_ EIDER_GUARDED_BY(mutex_) = 0;

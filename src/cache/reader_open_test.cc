@@ -264,6 +264,27 @@ TEST_F(ReaderOpenTest, ACancelledOpenLeavesTheOthersWaiting) {
   EXPECT_EQ(store_->cancelled(), 0);
 }
 
+TEST_F(ReaderOpenTest, WithRevalidateZeroAnAnswerAskedForBeforeTheQueryIsNotShared) {
+  store_->Put("a", Bytes(100));
+  for (const Mode mode : {Mode::kUse, Mode::kOff}) {
+    Restart(Revalidate(mode == Mode::kUse ? 0 : 10'000));
+    store_->Hold();
+    auto first = Query(mode);
+    auto beside = Query(mode);  // had begun when the first asked: that answer is news to it
+    std::thread asks([&] { EXPECT_EQ(*ReadAll(*first, "a"), Bytes(100)); });
+    ASSERT_TRUE(store_->AwaitHeld(1));
+    std::thread shares([&] { EXPECT_EQ(*ReadAll(*beside, "a"), Bytes(100)); });
+    EXPECT_TRUE(Eventually([&] { return beside->counters().shared_fetches == 1; }));
+    auto later = Query(mode);
+    std::thread asks_too([&] { EXPECT_EQ(*ReadAll(*later, "a"), Bytes(100)); });
+    EXPECT_TRUE(store_->AwaitHeld(2));
+    store_->Release();
+    asks.join();
+    shares.join();
+    asks_too.join();
+  }
+}
+
 TEST_F(ReaderOpenTest, InvalidatedWhileItIsOpenedItIsNotRemembered) {
   store_->Put("a", Bytes(100));
   store_->Hold();

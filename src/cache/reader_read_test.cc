@@ -257,6 +257,15 @@ TEST_F(ReaderReadTest, AChangedObjectIsDroppedAndSaysSo) {
   EXPECT_EQ(*ReadAll(*Query(), "a"), Bytes(kSize, 2));  // on one consistent version
 }
 
+TEST_F(ReaderReadTest, AChangeShowsWhereTheServerKnowsNoIfMatch) {
+  store_->IgnoreIfMatch();
+  auto query = Query();
+  const ObjectPtr object = Known(*query);
+  store_->Put("a", Bytes(kSize, 2));
+  const auto status = Read(*query, "a", object, 0, 100).status();
+  EXPECT_TRUE(IsObjectChanged(status)) << status;
+}
+
 TEST_F(ReaderReadTest, AFailureFailsAllWhoWaitAndIsNotRemembered) {
   auto first = Query();
   const ObjectPtr object = Known(*first);
