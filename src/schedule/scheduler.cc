@@ -97,6 +97,8 @@ std::optional<int64_t> Scheduler::NextTimerMs() const { return state_->timers.Ne
 
 bool Scheduler::Has(const std::string& task_id) const { return state_->tasks.contains(task_id); }
 
+Route Scheduler::Explain(const Task& task) const { return {.key = task.key}; }
+
 int Scheduler::waiting() const { return state_->waiting; }
 
 std::vector<WorkerView> Scheduler::workers() const {

@@ -41,6 +41,16 @@ struct Options {
   bool stolen_cache = true;         // a stolen task may read its thief's cache; else it is past it
   int64_t poison_memory_ms = 600'000;  // how long its query, and those deaths, are remembered
   int max_poison_memories = 1'000;     // queries remembered so; past it the oldest goes
+
+  // A worker's load is at most this many times its share of all load, or it is passed over for the
+  // next in rank; infinity: no bound.
+  double load_factor = 1.25;
+  int replicas = 1;              // a key's homes: its first workers in rank
+  int hot_replicas = 2;          // the same, of a key that runs away from its home again and again
+  bool stealing = true;          // idle workers take what waits for others
+  int64_t steal_after_ms = 10;   // a task waits so long before it may be stolen, until measured
+  int64_t max_steal_after_ms = 1'000;
+  int max_known_keys = 100'000;  // keys whose cost is remembered; past it the least recent goes
 };
 
 struct Task {
@@ -64,6 +74,8 @@ struct Started {  // the worker admitted it
 };
 struct Finished {  // the worker ended it, well or not: its slot is free
   protocol::AttemptId attempt;
+  int64_t run_us = 0;  // what costs are learned from; 0: unknown
+  int64_t bytes = 0;   // that it asked of its files
 };
 // Its stream broke: retried when nothing was delivered and it does not write. Its slot stays taken
 // until Finished, WorkerDown, or the claim's expiry when it never started.
@@ -91,10 +103,17 @@ struct WorkerDown {
 struct WorkerDraining {  // takes no new tasks; what runs goes on
   std::string worker_id;
 };
+// Whether a worker that is up can read what queries read. One that cannot gets tasks only where no
+// other can. A worker is ready until it is said not to be.
+struct WorkerReady {
+  std::string worker_id;
+  bool ready = true;
+  std::string why;  // it is not
+};
 struct Tick {};
 
 using Event = std::variant<Submitted, Started, Finished, Lost, Refused, Cancelled, WorkerUp,
-                           WorkerDown, WorkerDraining, Tick>;
+                           WorkerDown, WorkerDraining, WorkerReady, Tick>;
 
 // Actions.
 struct Claim {  // give the task to the worker: make a ticket
@@ -123,6 +142,32 @@ struct WorkerView {
   int occupied = 0;
   int waiting = 0;  // in its line
   bool draining = false;
+  std::string held_back;  // why it gets tasks only where no other can; empty: it is not
+  double load_ms = 0;     // what runs and waits there will take, as far as is known
+};
+
+// Where a task would go now, and why: what Submitted would decide, without deciding it.
+struct Route {
+  struct Worker {
+    std::string worker_id;
+    int rank = 0;
+    bool home = false;
+    int slots = 0;
+    int occupied = 0;
+    int waiting = 0;
+    double load_ms = 0;
+    double bound_ms = 0;  // what its load may be at most, with this task
+    std::string passed_over;  // why it is not the one; empty for the one
+  };
+  std::optional<std::string> key;
+  double cost_ms = 0;         // what the task is expected to take; 1 while nothing is known
+  bool hot = false;           // its key has earned another home
+  int64_t steal_after_ms = 0;
+  std::vector<Worker> workers;  // in rank order, as far as they were looked at, and a few more
+  std::string worker_id;        // the choice; empty: none is up, or it would be rejected
+  bool waits = false;           // it would join that worker's line
+  protocol::CacheMode cache_mode = protocol::CacheMode::kUse;
+  std::string reason;
 };
 
 // Not thread-safe: the caller holds its lock around each call.
@@ -140,6 +185,8 @@ class Scheduler {
   bool Has(const std::string& task_id) const;
   int waiting() const;
   std::vector<WorkerView> workers() const;
+  // Changes nothing. As of the last Handle().
+  Route Explain(const Task& task) const;
 
  private:
   struct State;

@@ -139,6 +139,7 @@ struct Scheduler::State {
   void On(const WorkerUp& event);
   void On(const WorkerDown& event);
   void On(const WorkerDraining& event);
+  void On(const WorkerReady& event) {}
   // The attempt went with its worker. The worker is gone from `workers`, or has come back without
   // it.
   void Orphan(const protocol::AttemptId& id, bool death);
