@@ -1,5 +1,6 @@
 // What is heard of attempts, and what happens to them as time passes.
 #include <utility>
+#include <vector>
 
 #include "schedule/state.h"
 
@@ -10,30 +11,47 @@ AttemptRecord* Scheduler::State::Find(const protocol::AttemptId& id) {
   return at == attempts.end() ? nullptr : &at->second;
 }
 
-bool Scheduler::State::IsCurrent(const AttemptRecord& attempt) const {
-  const auto task = tasks.find(attempt.id.task_id);
-  return task != tasks.end() && task->second.where == Whereabouts::kClaimed &&
-         task->second.attempt == attempt.id.attempt;
+TaskRecord* Scheduler::State::CurrentTask(const AttemptRecord& attempt) {
+  TaskRecord* task = FindTask(attempt.id.task_id);
+  const bool current = task != nullptr && task->where == Whereabouts::kClaimed &&
+                       task->attempt == attempt.id.attempt;
+  return current ? task : nullptr;
+}
+
+AttemptRecord& Scheduler::State::AddAttempt(const protocol::AttemptId& id,
+                                            const std::string& worker_id) {
+  AttemptRecord& attempt = attempts[id];
+  attempt.id = id;
+  attempt.worker_id = worker_id;
+  attempt.since_ms = now_ms;
+  attempt.timer = NewTimer(TimerKind::kAttempt, &attempt);
+  return attempt;
+}
+
+void Scheduler::State::TakeSlot(AttemptRecord& attempt, WorkerRecord& worker) {
+  worker.attempts.push_back(&attempt);
+  AddLoad(worker, attempt.cost_us, 0);
+  Changed(worker);
 }
 
 void Scheduler::State::Release(const AttemptRecord& attempt) {
   if (!attempt.HoldsSlot()) return;
   WorkerRecord& worker = workers.at(attempt.worker_id);
-  worker.attempts.erase(attempt.id);
+  std::erase(worker.attempts, &attempt);
+  AddLoad(worker, -attempt.cost_us, 0);
   Changed(worker);
 }
 
-void Scheduler::State::Forget(const protocol::AttemptId& id) {
-  const auto at = attempts.find(id);
-  Release(at->second);
-  timers.Clear(AttemptTimer(at->first));
-  attempts.erase(at);
+void Scheduler::State::Forget(AttemptRecord& attempt) {
+  Release(attempt);
+  timers.Clear(attempt.timer);
+  attempts.erase(protocol::AttemptId(attempt.id));
 }
 
 void Scheduler::State::Void(AttemptRecord& attempt) {
   Release(attempt);
   attempt.state = AttemptState::kVoid;
-  timers.Set(AttemptTimer(attempt.id), now_ms + options.claim_expiry_ms);
+  timers.Set(attempt.timer, now_ms + options.claim_expiry_ms);
 }
 
 void Scheduler::State::Abandon(AttemptRecord& attempt, const std::string& reason) {
@@ -52,41 +70,44 @@ void Scheduler::State::On(const Started& event) {
 }
 
 void Scheduler::State::On(const Finished& event) {
-  const AttemptRecord* attempt = Find(event.attempt);
+  AttemptRecord* attempt = Find(event.attempt);
   if (attempt == nullptr) return;
-  const AttemptRecord ended = *attempt;
-  const bool current = IsCurrent(ended);
-  if (ended.state == AttemptState::kRunning) {
-    mean_run_ms += (now_ms - ended.started_ms - mean_run_ms) / 8;
+  if (attempt->state == AttemptState::kRunning) {
+    mean_run_ms += (now_ms - attempt->since_ms - mean_run_ms) / 8;
   }
-  const auto task = tasks.find(ended.id.task_id);
-  if (task != tasks.end()) poison.Clear(task->second.task.fingerprint);
-  Forget(ended.id);
-  if (current) End(ended.id.task_id, std::nullopt);
-  const auto worker = workers.find(ended.worker_id);
+  if (const TaskRecord* task = FindTask(event.attempt.task_id)) {
+    poison.Clear(task->task.fingerprint);
+  }
+  TaskRecord* ended = CurrentTask(*attempt);
+  if (ended != nullptr && event.run_us > 0) {
+    costs.NoteRun(ended->task.key, attempt->home, event.run_us, event.bytes);
+  }
+  const auto worker = workers.find(attempt->worker_id);
+  Forget(*attempt);
+  if (ended != nullptr) End(*ended, std::nullopt);
   if (worker != workers.end() && worker->second.paused) {
     worker->second.paused = false;
-    timers.Clear(WorkerTimer(ended.worker_id));
+    timers.Clear(worker->second.pause_timer);
     Changed(worker->second);
   }
 }
 
 void Scheduler::State::On(const Lost& event) {
   AttemptRecord* attempt = Find(event.attempt);
-  if (attempt == nullptr || !IsCurrent(*attempt)) return;
-  TaskRecord& task = tasks.at(event.attempt.task_id);
+  TaskRecord* current = attempt == nullptr ? nullptr : CurrentTask(*attempt);
+  if (current == nullptr) return;
+  TaskRecord& task = *current;
   const std::string worker = attempt->worker_id;
   if (event.delivered) {
-    return End(task.task.id,
-               LostError(task, "worker " + worker + " was lost in the middle of the result"));
+    return End(task, LostError(task, "worker " + worker + " was lost in the middle of the result"));
   }
   // That it was not heard to start proves nothing: only a Refused does.
   if (task.task.write) {
-    return End(task.task.id, LostError(task, "worker " + worker + " was lost under the query"));
+    return End(task, LostError(task, "worker " + worker + " was lost under the query"));
   }
   if (task.retries >= options.max_retries) {
-    return End(task.task.id, LostError(task, "worker " + worker + " was lost under the query, as " +
-                                                 std::to_string(task.retries) + " before it"));
+    return End(task, LostError(task, "worker " + worker + " was lost under the query, as " +
+                                         std::to_string(task.retries) + " before it"));
   }
   Abandon(*attempt, "its stream broke");
   task.where = Whereabouts::kNowhere;
@@ -97,58 +118,59 @@ void Scheduler::State::On(const Lost& event) {
 }
 
 void Scheduler::State::On(const Refused& event) {
-  const AttemptRecord* attempt = Find(event.attempt);
+  AttemptRecord* attempt = Find(event.attempt);
   if (attempt == nullptr) return;
-  const bool current = IsCurrent(*attempt);
+  TaskRecord* task = CurrentTask(*attempt);
   const auto worker = workers.find(attempt->worker_id);
-  Forget(event.attempt);
+  Forget(*attempt);
   if (worker != workers.end()) {
     // It knows better than we do; asking again at once would only spin.
     worker->second.paused = true;
-    timers.Set(WorkerTimer(worker->first), now_ms + kRefusedPauseMs);
+    timers.Set(worker->second.pause_timer, now_ms + kRefusedPauseMs);
     Changed(worker->second);
   }
-  if (!current) return;
-  TaskRecord& task = tasks.at(event.attempt.task_id);
-  task.where = Whereabouts::kNowhere;
-  Place(task, Arrival::kRefused);
+  if (task == nullptr) return;
+  task->where = Whereabouts::kNowhere;
+  Place(*task, Arrival::kRefused);
 }
 
 void Scheduler::State::Expire() {
-  while (const auto due = timers.PopDue(now_ms)) {
+  while (const Timer* due = timers.PopDue(now_ms)) {
     switch (due->kind) {
       case TimerKind::kTask: {
-        const std::optional<base::ErrorInfo> error = Overdue(tasks.at(due->id));
-        if (error) End(due->id, error);
+        TaskRecord& task = *static_cast<TaskRecord*>(due->record);
+        if (auto error = Overdue(task)) End(task, std::move(error));
         break;
       }
       case TimerKind::kAttempt:
-        ExpireAttempt({due->id, due->attempt});
+        ExpireAttempt(*static_cast<AttemptRecord*>(due->record));
         break;
-      case TimerKind::kWorker: {
-        WorkerRecord& worker = workers.at(due->id);
+      case TimerKind::kPause: {
+        WorkerRecord& worker = *static_cast<WorkerRecord*>(due->record);
         worker.paused = false;
         Changed(worker);
         break;
       }
+      case TimerKind::kHold:
+        static_cast<WorkerRecord*>(due->record)->flapping = false;
+        Enlist();
+        break;
     }
   }
 }
 
-void Scheduler::State::ExpireAttempt(const protocol::AttemptId& id) {
-  AttemptRecord& attempt = attempts.at(id);
-  const bool current = IsCurrent(attempt);
+void Scheduler::State::ExpireAttempt(AttemptRecord& attempt) {
+  TaskRecord* task = CurrentTask(attempt);
   const std::string worker = attempt.worker_id;
-  if (attempt.state == AttemptState::kVoid) return Forget(id);
+  if (attempt.state == AttemptState::kVoid) return Forget(attempt);
   if (attempt.state == AttemptState::kOrphaned) {
-    const TaskRecord& task = tasks.at(id.task_id);
-    return End(id.task_id, LostError(task, "worker " + worker + " was lost under the query"));
+    return End(*task, LostError(*task, "worker " + worker + " was lost under the query"));
   }
   Void(attempt);
-  if (!current) return;
-  End(id.task_id, ErrorFor(base::ErrorCode::kCancelled,
-                           "nobody came for the slot on worker " + worker + " within " +
-                               std::to_string(options.claim_expiry_ms) + " ms"));
+  if (task == nullptr) return;
+  End(*task, ErrorFor(base::ErrorCode::kCancelled,
+                      "nobody came for the slot on worker " + worker + " within " +
+                          std::to_string(options.claim_expiry_ms) + " ms"));
 }
 
 }  // namespace eider::schedule

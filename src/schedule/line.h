@@ -4,20 +4,24 @@
 // A client that has nothing waiting has no turn: it joins at the end when its next task comes, so
 // no client is more than one round away from its turn, however many tasks another has waiting.
 //
-// Every call is O(log n), but for OldestThat(). Not thread-safe.
+// Some of them may be stolen by an idle worker: the line is told which, and names the oldest.
+//
+// Every call is O(log n), but for OldestStealable() past tasks that its caller does not want. The
+// tasks are the caller's, named by address and never looked into. Not thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 
 namespace eider::schedule {
 
+struct TaskRecord;
+
 // One task in a line.
 struct Waiting {
-  std::string task_id;
+  TaskRecord* task = nullptr;
   std::string client;
   int priority = 0;
   uint64_t sequence = 0;  // unique; the older the smaller
@@ -25,41 +29,45 @@ struct Waiting {
 
 class Line {
  public:
-  // REQUIRES for both: no task of that id is in the line.
+  // REQUIRES for both: the task is not in the line.
   void Push(const Waiting& waiting);
   // The same, and its client's turn comes next in its priority.
   void PushFront(const Waiting& waiting);
 
-  // The task whose turn it is; none when the line is empty. Pop() takes it out.
-  std::optional<std::string> Front() const;
-  std::optional<std::string> Pop();
-  // Takes a task out wherever it is; its client's turn stays. Nothing happens when it is not there.
-  void Remove(const std::string& task_id);
+  // The task whose turn it is; nullptr when the line is empty. Pop() takes it out.
+  TaskRecord* Front() const;
+  TaskRecord* Pop();
+  // The turn goes to the next client, as it does when a task is popped. REQUIRES: not empty.
+  void TakeTurn();
+  // Takes a task out wherever it is; its client's turn stays. REQUIRES: it is in the line.
+  void Remove(const Waiting& waiting);
 
-  // The oldest task of the highest priority that satisfies `may`. Asks in that order: O(1) where
-  // the first one does.
-  std::optional<std::string> OldestThat(const std::function<bool(const std::string&)>& may) const;
+  // From now on the task may be stolen. REQUIRES: it is in the line.
+  void LetSteal(const Waiting& waiting);
+  // The oldest task of the highest priority that may be stolen and satisfies `may`; nullptr: none.
+  TaskRecord* OldestStealable(const std::function<bool(TaskRecord&)>& may) const;
+  bool may_be_stolen_from() const { return !stealable_.empty(); }
 
-  int size() const { return static_cast<int>(where_.size()); }
+  int size() const { return size_; }
 
  private:
   // A client's tasks of one priority, oldest first, and when its turn comes.
   struct Queue {
     int64_t turn = 0;
-    std::map<uint64_t, std::string> tasks;
+    std::map<uint64_t, TaskRecord*> tasks;
   };
   // The tasks of one priority.
   struct Band {
     std::map<std::string, Queue> clients;  // those with tasks
     std::map<int64_t, std::string> turns;  // turn -> client; the smallest is next
-    std::map<uint64_t, std::string> by_age;
   };
 
-  Queue& Join(const Waiting& waiting, bool front);
-  void TakeOut(const std::string& task_id);
+  void Join(const Waiting& waiting, bool front);
+  void TakeOut(int priority, const std::string& client, uint64_t sequence);
 
-  std::map<int, Band, std::greater<>> bands_;  // by priority; none is empty
-  std::map<std::string, Waiting> where_;       // by task id
+  std::map<int, Band, std::greater<>> bands_;                  // by priority; none is empty
+  std::map<std::pair<int, uint64_t>, TaskRecord*> stealable_;  // by (-priority, sequence)
+  int size_ = 0;
 };
 
 }  // namespace eider::schedule

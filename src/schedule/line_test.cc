@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <string>
+
+#include "schedule/state.h"
 
 namespace eider::schedule {
 namespace {
@@ -10,7 +13,7 @@ namespace {
 // The line emptied from its head: "t1 t2".
 std::string Emptied(Line line) {
   std::string all;
-  while (const auto task_id = line.Pop()) all += (all.empty() ? "" : " ") + *task_id;
+  while (const TaskRecord* task = line.Pop()) all += (all.empty() ? "" : " ") + task->task.id;
   return all;
 }
 
@@ -18,13 +21,24 @@ class LineTest : public ::testing::Test {
  protected:
   // Task ids tell the client: "a1" is a's.
   Waiting Task(const std::string& id, int priority = 0) {
-    return {
-        .task_id = id, .client = id.substr(0, 1), .priority = priority, .sequence = ++sequence_};
+    TaskRecord& record = records_.emplace_back();
+    record.task = {.id = id, .client = id.substr(0, 1), .priority = priority};
+    record.sequence = records_.size();
+    return record.entry();
   }
-  void Push(const std::string& id, int priority = 0) { line_.Push(Task(id, priority)); }
+  Waiting Push(const std::string& id, int priority = 0) {
+    const Waiting task = Task(id, priority);
+    line_.Push(task);
+    return task;
+  }
+  std::string OldestStealable(const std::string& unwanted = "") const {
+    const TaskRecord* task = line_.OldestStealable(
+        [&](const TaskRecord& candidate) { return candidate.task.id != unwanted; });
+    return task == nullptr ? "" : task->task.id;
+  }
 
   Line line_;
-  uint64_t sequence_ = 0;
+  std::deque<TaskRecord> records_;
 };
 
 TEST_F(LineTest, ClientsTakeTurns) {
@@ -43,7 +57,7 @@ TEST_F(LineTest, HigherPriorityFirst) {
 
 TEST_F(LineTest, AClientThatComesBackJoinsAtTheEnd) {
   for (const char* id : {"a1", "b1", "b2", "c1"}) Push(id);
-  EXPECT_EQ(line_.Pop(), "a1");
+  EXPECT_EQ(line_.Pop()->task.id, "a1");
   Push("a2");
   EXPECT_EQ(Emptied(line_), "b1 c1 a2 b2");
 }
@@ -52,28 +66,47 @@ TEST_F(LineTest, PushFrontTakesTheNextTurn) {
   const Waiting refused = Task("b1");
   for (const char* id : {"a1", "b2", "c1"}) Push(id);
   line_.PushFront(refused);
-  EXPECT_EQ(line_.Front(), "b1");
+  EXPECT_EQ(line_.Front()->task.id, "b1");
   EXPECT_EQ(Emptied(line_), "b1 a1 c1 b2");
 }
 
 TEST_F(LineTest, RemovesFromAnywhere) {
-  for (const char* id : {"a1", "a2", "b1", "c1"}) Push(id);
-  line_.Remove("a1");
-  line_.Remove("b1");
-  line_.Remove("unknown");
+  const Waiting a1 = Push("a1");
+  Push("a2");
+  const Waiting b1 = Push("b1");
+  Push("c1");
+  line_.Remove(a1);
+  line_.Remove(b1);
   EXPECT_EQ(line_.size(), 2);
   EXPECT_EQ(Emptied(line_), "a2 c1");
 }
 
-TEST_F(LineTest, OldestThatGoesByPriorityThenAge) {
-  const auto any = [](const std::string&) { return true; };
-  EXPECT_EQ(line_.OldestThat(any), std::nullopt);
-  for (const char* id : {"a1", "b1", "a2"}) Push(id);
-  EXPECT_EQ(line_.OldestThat(any), "a1");
-  EXPECT_EQ(line_.OldestThat([](const std::string& id) { return id[0] != 'a'; }), "b1");
-  Push("c1", 1);
-  EXPECT_EQ(line_.OldestThat(any), "c1");
-  EXPECT_EQ(line_.OldestThat([](const std::string& id) { return id == "z"; }), std::nullopt);
+TEST_F(LineTest, ATurnThatIsTakenGoesToTheNext) {
+  for (const char* id : {"a1", "a2", "b1"}) Push(id);
+  line_.TakeTurn();
+  EXPECT_EQ(Emptied(line_), "b1 a1 a2");
+}
+
+TEST_F(LineTest, TheOldestOfTheHighestPriorityIsStolen) {
+  EXPECT_FALSE(line_.may_be_stolen_from());
+  const Waiting a1 = Push("a1");
+  const Waiting b1 = Push("b1");
+  Push("a2");
+  const Waiting urgent = Push("c1", 1);
+  EXPECT_EQ(OldestStealable(), "");
+  line_.LetSteal(b1);
+  EXPECT_EQ(OldestStealable(), "b1");
+  line_.LetSteal(a1);
+  EXPECT_EQ(OldestStealable(), "a1");
+  EXPECT_EQ(OldestStealable("a1"), "b1");
+  line_.LetSteal(urgent);
+  EXPECT_EQ(OldestStealable(), "c1");
+  line_.Remove(urgent);
+  line_.Remove(a1);
+  EXPECT_EQ(OldestStealable(), "b1");
+  line_.Remove(b1);
+  EXPECT_FALSE(line_.may_be_stolen_from());
+  EXPECT_EQ(line_.size(), 1);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Workers come, drain and go.
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "schedule/state.h"
@@ -8,114 +9,182 @@ namespace eider::schedule {
 
 void Scheduler::State::On(const WorkerUp& event) {
   WorkerRecord& worker = workers[event.worker_id];
-  worker.id = event.worker_id;
-  const AttemptIds running(event.running.begin(), event.running.end());
+  if (worker.id.empty()) {
+    worker.id = event.worker_id;
+    worker.pause_timer = NewTimer(TimerKind::kPause, &worker);
+    worker.hold_timer = NewTimer(TimerKind::kHold, &worker);
+  }
+  const std::unordered_set<protocol::AttemptId, AttemptHash> running(event.running.begin(),
+                                                                     event.running.end());
   // It may be up already, when it came back faster than it was missed.
-  for (const protocol::AttemptId& id : AttemptIds(worker.attempts)) {
-    const bool ran = attempts.at(id).state == AttemptState::kRunning;
-    if (ran && !running.contains(id)) Orphan(id, /*death=*/!worker.draining);
+  for (AttemptRecord* attempt : std::vector<AttemptRecord*>(worker.attempts)) {
+    const bool ran = attempt->state == AttemptState::kRunning;
+    if (ran && !running.contains(attempt->id)) Orphan(*attempt, /*death=*/!worker.draining);
   }
   worker.slots = std::max(0, event.slots);
   worker.draining = false;
   worker.paused = false;
-  timers.Clear(WorkerTimer(worker.id));
-  for (const protocol::AttemptId& id : running) Adopt(worker, id);
-  Line line = std::exchange(worker.Eligible() ? unplaced : worker.line, {});
-  Changed(worker);
-  PlaceAll(std::move(line));
+  worker.not_ready_why.clear();
+  timers.Clear(worker.pause_timer);
+  worker.flapping = IsFlapping(worker.id);
+  if (worker.flapping) {
+    timers.Set(worker.hold_timer, now_ms + options.flap_hold_ms);
+  } else {
+    timers.Clear(worker.hold_timer);
+  }
+  for (const protocol::AttemptId& id : event.running) Adopt(worker, id);
+  Enlist();
 }
 
 void Scheduler::State::On(const WorkerDown& event) {
   const auto at = workers.find(event.worker_id);
   if (at == workers.end()) return;
-  for (const protocol::AttemptId& id : AttemptIds(at->second.attempts)) {
-    Orphan(id, /*death=*/!at->second.draining);
+  WorkerRecord& worker = at->second;
+  for (AttemptRecord* attempt : std::vector<AttemptRecord*>(worker.attempts)) {
+    Orphan(*attempt, /*death=*/!worker.draining);
   }
-  Line line = std::exchange(at->second.line, {});
-  Changed(at->second);
-  free.erase(event.worker_id);
-  timers.Clear(WorkerTimer(event.worker_id));
+  if (!worker.draining) NoteFall(worker.id);
+  worker.slots = 0;
+  Enlist();
+  timers.Clear(worker.pause_timer);
+  timers.Clear(worker.hold_timer);
   workers.erase(at);
-  PlaceAll(std::move(line));
 }
 
 void Scheduler::State::On(const WorkerDraining& event) {
   const auto at = workers.find(event.worker_id);
   if (at == workers.end() || at->second.draining) return;
   at->second.draining = true;
-  Line line = std::exchange(at->second.line, {});
-  Changed(at->second);
-  PlaceAll(std::move(line));
+  Enlist();
 }
 
-void Scheduler::State::Orphan(const protocol::AttemptId& id, bool death) {
-  AttemptRecord& attempt = attempts.at(id);
-  const bool current = IsCurrent(attempt);
+void Scheduler::State::On(const WorkerReady& event) {
+  const auto at = workers.find(event.worker_id);
+  if (at == workers.end()) return;
+  std::string why = event.ready ? "" : event.why.empty() ? "it is not ready" : event.why;
+  if (at->second.not_ready_why == why) return;
+  at->second.not_ready_why = std::move(why);
+  Enlist();
+}
+
+void Scheduler::State::NoteFall(const std::string& worker_id) {
+  std::deque<int64_t>& times = falls[worker_id];
+  times.push_back(now_ms);
+  if (std::ssize(times) > options.flap_falls) times.pop_front();
+  // Falls are rare: looking through all of them costs nothing that counts.
+  std::erase_if(falls, [this](const auto& entry) {
+    return now_ms - entry.second.back() >= options.flap_window_ms;
+  });
+}
+
+bool Scheduler::State::IsFlapping(const std::string& worker_id) const {
+  const auto at = falls.find(worker_id);
+  return at != falls.end() && std::ssize(at->second) >= options.flap_falls &&
+         now_ms - at->second.front() < options.flap_window_ms;
+}
+
+void Scheduler::State::MakeRoster() {
+  const bool better = std::any_of(workers.begin(), workers.end(), [](const auto& entry) {
+    return entry.second.Takes() && !entry.second.HeldBack();
+  });
+  members.clear();
+  roster.clear();
+  total_slots = 0;
+  total_load_us = 0;
+  uniform = true;
+  ++roster_version;
+  for (auto& [id, worker] : workers) {
+    worker.eligible = worker.Takes() && (!worker.HeldBack() || !better);
+    if (!worker.eligible) continue;
+    members.push_back({HashOf(id), static_cast<double>(worker.slots)});
+    roster.push_back(&worker);
+    total_slots += worker.slots;
+    total_load_us += worker.load_us();
+    uniform = uniform && worker.slots == roster.front()->slots;
+  }
+}
+
+void Scheduler::State::Enlist() {
+  MakeRoster();
+  std::vector<TaskRecord*> homeless;
+  for (auto& [id, worker] : workers) {
+    while (!worker.eligible && worker.line.size() > 0) {
+      homeless.push_back(worker.line.Front());
+      worker.line.TakeTurn();
+      LeaveLine(*homeless.back());
+    }
+    Changed(worker);
+    if (!worker.eligible && worker.indexed_serving) {
+      worker.indexed_serving = false;
+      std::erase(serving, &worker);
+    }
+  }
+  while (!roster.empty() && unplaced.size() > 0) {
+    homeless.push_back(unplaced.Front());
+    unplaced.TakeTurn();
+    LeaveLine(*homeless.back());
+  }
+  for (TaskRecord* task : homeless) Place(*task, Arrival::kAgain);
+}
+
+void Scheduler::State::Orphan(AttemptRecord& attempt, bool death) {
+  const protocol::AttemptId id = attempt.id;
+  const bool current = CurrentTask(attempt) != nullptr;
   const bool ran = attempt.state == AttemptState::kRunning;
-  const auto task = tasks.find(id.task_id);
+  TaskRecord* task = FindTask(id.task_id);
   bool poisoned = false;
-  if (task != tasks.end() && ran && death) {
-    task->second.deaths[id.attempt] = attempt.worker_id;
-    poisoned = poison.NoteDeath(task->second.task.fingerprint, id, attempt.worker_id,
-                                attempt.started_ms, now_ms);
+  if (task != nullptr && ran && death) {
+    task->deaths[id.attempt] = attempt.worker_id;
+    poisoned =
+        poison.NoteDeath(task->task.fingerprint, id, attempt.worker_id, attempt.since_ms, now_ms);
   }
   if (current) {
     Release(attempt);
     attempt.state = AttemptState::kOrphaned;
-    timers.Set(AttemptTimer(id), now_ms + options.claim_expiry_ms);
+    timers.Set(attempt.timer, now_ms + options.claim_expiry_ms);
   } else if (ran) {
-    Forget(id);
+    Forget(attempt);
   } else {
     Void(attempt);
   }
-  if (task == tasks.end()) return;
+  if (task == nullptr) return;
   std::string names;
-  if (std::ssize(task->second.deaths) >= options.poison_deaths) {
-    for (const auto& [number, worker_id] : task->second.deaths) {
+  if (std::ssize(task->deaths) >= options.poison_deaths) {
+    for (const auto& [number, worker_id] : task->deaths) {
       names += (names.empty() ? "" : ", ") + worker_id;
     }
-    poison.Poison(task->second.task.fingerprint, names, now_ms);
+    poison.Poison(task->task.fingerprint, names, now_ms);
   } else if (poisoned) {
-    names = poison.WorkersThatDied(task->second.task.fingerprint, now_ms).value_or("");
+    names = poison.WorkersThatDied(task->task.fingerprint, now_ms).value_or("");
   } else {
     return;
   }
-  End(id.task_id, ErrorFor(base::ErrorCode::kPoisoned,
-                           "workers died while they ran this query, and it is not tried on "
-                           "another: " +
-                               names));
+  End(*task, ErrorFor(base::ErrorCode::kPoisoned,
+                      "workers died while they ran this query, and it is not tried on "
+                      "another: " +
+                          names));
 }
 
 void Scheduler::State::Adopt(WorkerRecord& worker, const protocol::AttemptId& id) {
-  const auto [at, unknown] = attempts.try_emplace(id);
-  AttemptRecord& attempt = at->second;
-  if (unknown) {
-    attempt.id = id;
-    attempt.worker_id = worker.id;
-  } else if (attempt.worker_id != worker.id) {
+  AttemptRecord* attempt = Find(id);
+  if (attempt == nullptr) {
+    attempt = &AddAttempt(id, worker.id);
+    attempt->cost_us = costs.CostUs(std::nullopt);
+    TakeSlot(*attempt, worker);
+  } else if (attempt->worker_id != worker.id) {
     return;
+  } else if (!attempt->HoldsSlot()) {
+    TakeSlot(*attempt, worker);
   }
-  if (unknown || attempt.state != AttemptState::kRunning) attempt.started_ms = now_ms;
-  attempt.state = AttemptState::kRunning;
-  worker.attempts.insert(id);
-  timers.Clear(AttemptTimer(id));
-  const auto task = tasks.find(id.task_id);
-  if (task != tasks.end()) {  // it only seemed so
-    task->second.deaths.erase(id.attempt);
-    poison.TakeBack(task->second.task.fingerprint, id);
+  if (attempt->state != AttemptState::kRunning) attempt->since_ms = now_ms;
+  attempt->state = AttemptState::kRunning;
+  timers.Clear(attempt->timer);
+  if (TaskRecord* task = FindTask(id.task_id)) {  // it only seemed so
+    task->deaths.erase(id.attempt);
+    poison.TakeBack(task->task.fingerprint, id);
   }
-  if (!IsCurrent(attempt)) {
+  if (CurrentTask(*attempt) == nullptr) {
     actions.push_back(Stop{id, worker.id, "nobody waits for this attempt"});
-  }
-  Changed(worker);
-}
-
-void Scheduler::State::PlaceAll(Line line) {
-  waiting -= line.size();
-  while (const auto task_id = line.Pop()) {
-    TaskRecord& task = tasks.at(*task_id);
-    task.where = Whereabouts::kNowhere;
-    Place(task, Arrival::kAgain);
   }
 }
 

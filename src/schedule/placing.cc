@@ -1,22 +1,13 @@
-// Which worker gets a task, and which task a free slot gets.
+// Which worker gets a task.
 #include <algorithm>
-#include <tuple>
+#include <cmath>
+#include <cstdio>
 #include <utility>
 
-#include "schedule/rendezvous.h"
 #include "schedule/state.h"
 
 namespace eider::schedule {
 namespace {
-
-std::vector<Candidate> Candidates(const std::map<std::string, WorkerRecord>& workers) {
-  std::vector<Candidate> candidates;
-  candidates.reserve(workers.size());
-  for (const auto& [id, worker] : workers) {
-    if (worker.Eligible()) candidates.push_back({id, static_cast<double>(worker.slots)});
-  }
-  return candidates;
-}
 
 // Only homes fill their caches: what runs elsewhere must not evict what they keep.
 protocol::CacheMode Mode(bool home, bool stolen, bool stolen_cache) {
@@ -24,175 +15,275 @@ protocol::CacheMode Mode(bool home, bool stolen, bool stolen_cache) {
   return stolen && !stolen_cache ? protocol::CacheMode::kOff : protocol::CacheMode::kPassive;
 }
 
+std::string HomeReason(int rank) {
+  std::string reason = "home rank " + std::to_string(rank);
+  if (rank > 0) reason += " of a hot key";
+  return reason;
+}
+
+void Note(std::vector<Look>* looks, const WorkerRecord* worker, std::string passed_over) {
+  if (looks != nullptr) looks->push_back({worker, std::move(passed_over)});
+}
+
 }  // namespace
 
-std::vector<std::string_view> Scheduler::State::Order(const TaskRecord& task) const {
-  return task.task.key ? Rank(*task.task.key, Candidates(workers)) : LeastLoaded(task);
+bool Scheduler::State::Avoids(const TaskRecord& task, const WorkerRecord& worker) const {
+  if (!task.failed_on.contains(worker.id)) return false;
+  const auto failed =
+      std::count_if(task.failed_on.begin(), task.failed_on.end(), [this](const std::string& id) {
+        const auto at = workers.find(id);
+        return at != workers.end() && at->second.eligible;
+      });
+  return failed < std::ssize(roster);
 }
 
-std::vector<std::string_view> Scheduler::State::LeastLoaded(const TaskRecord& task) const {
-  // By rank of the task's own id where loads are equal, so that these spread over idle workers.
-  const std::vector<std::string_view> ranked = Rank(task.task.id, Candidates(workers));
-  std::vector<std::tuple<bool, double, size_t>> loads;  // full, share taken, rank
-  loads.reserve(ranked.size());
-  for (const std::string_view id : ranked) {
-    const WorkerRecord& worker = workers.at(std::string(id));
-    const int outstanding = worker.Occupied() + worker.line.size();
-    loads.emplace_back(!worker.HasFreeSlot(), static_cast<double>(outstanding) / worker.slots,
-                       loads.size());
+bool Scheduler::State::LineIsFull(const WorkerRecord& worker) const {
+  return worker.line.size() >= options.line_length_per_slot * worker.slots;
+}
+
+double Scheduler::State::BoundUs(const WorkerRecord& worker, int64_t cost_us) const {
+  const double share = static_cast<double>(worker.slots) / static_cast<double>(total_slots);
+  const double bound = options.load_factor * static_cast<double>(total_load_us + cost_us) * share;
+  // In whole tasks of this cost: an idle worker may always take one.
+  const double cost = static_cast<double>(cost_us);
+  return std::ceil(bound / cost) * cost;
+}
+
+bool Scheduler::State::IsWithinBound(const WorkerRecord& worker, int64_t cost_us) const {
+  return static_cast<double>(worker.load_us() + cost_us) <= BoundUs(worker, cost_us);
+}
+
+bool Scheduler::State::AnyWithinBound(const TaskRecord& task) const {
+  // Where slots differ, the one with the least load for each slot is not always the one to ask.
+  if (!uniform || by_load.empty() || !task.failed_on.empty()) return true;
+  return IsWithinBound(*by_load.begin()->second, task.cost_us);
+}
+
+bool Scheduler::State::IsSoonFree(const TaskRecord& task, const WorkerRecord& home) const {
+  return options.patience && costs.any_known() &&
+         ExpectedWaitUs(home) <= costs.StealAfterUs(task.task.key);
+}
+
+int Scheduler::State::HomesOf(const std::string& key) const {
+  const int hot = std::max(options.replicas, options.hot_replicas);
+  const int homes = hot > options.replicas && costs.IsHot(key, now_ms) ? hot : options.replicas;
+  return std::min<int>(homes, static_cast<int>(roster.size()));
+}
+
+std::string Scheduler::State::Excuse(const TaskRecord& task, const WorkerRecord& worker) const {
+  if (Avoids(task, worker)) return "was lost under it";
+  if (worker.paused) return "refused a task just now";
+  if (LineIsFull(worker)) return "has a full line";
+  const double mean = static_cast<double>(total_load_us) / static_cast<double>(total_slots);
+  const double own = static_cast<double>(worker.load_us()) / worker.slots;
+  char text[64];
+  std::snprintf(text, sizeof(text), "at %.1fx mean", mean > 0 ? own / mean : 0.0);
+  return text;
+}
+
+WorkerRecord* Scheduler::State::LeastLoaded(const TaskRecord& task, bool past_full_lines) const {
+  for (const WorkersByFigure* index : {&idle, &by_load}) {
+    for (const auto& [load, worker] : *index) {
+      if (!Avoids(task, *worker)) return worker;
+    }
   }
-  std::sort(loads.begin(), loads.end());
-  std::vector<std::string_view> order;
-  order.reserve(loads.size());
-  for (const auto& load : loads) order.push_back(ranked[std::get<size_t>(load)]);
-  return order;
-}
-
-bool Scheduler::State::Avoids(const TaskRecord& task, std::string_view worker_id) const {
-  if (!task.failed_on.contains(std::string(worker_id))) return false;
-  return std::any_of(workers.begin(), workers.end(), [&task](const auto& entry) {
-    return entry.second.Eligible() && !task.failed_on.contains(entry.first);
-  });
-}
-
-std::string Scheduler::State::Reason(const TaskRecord& task,
-                                     const std::vector<std::string_view>& order,
-                                     const std::string& worker_id, const std::string& line) const {
-  const bool keyed = task.task.key.has_value();
-  const auto rank = std::find(order.begin(), order.end(), worker_id) - order.begin();
-  if (keyed && rank == 0) return "home rank 0";
-  if (line != worker_id) {
-    const int64_t waited_ms = now_ms - task.waiting_since_ms;
-    return "stolen from " + line + " after " + std::to_string(waited_ms) + " ms";
+  if (!past_full_lines) return nullptr;
+  WorkerRecord* least = nullptr;
+  for (WorkerRecord* worker : roster) {
+    if (Avoids(task, *worker)) continue;
+    const auto load = [](const WorkerRecord& of) {
+      return static_cast<double>(of.load_us()) / of.slots;
+    };
+    if (least == nullptr || load(*worker) < load(*least)) least = worker;
   }
-  if (!keyed) return "least loaded";
-  const std::string owner(order.front());
-  std::string why = "is full";
-  if (task.failed_on.contains(owner)) {
-    why = "was lost under it";
-  } else if (workers.at(owner).HasFreeSlot()) {
-    why = "came later";
-  }
-  return "overflow rank " + std::to_string(rank) + ": owner " + owner + " " + why;
+  return least;
 }
 
-void Scheduler::State::GiveSlot(TaskRecord& task, WorkerRecord& worker,
-                                const std::vector<std::string_view>& order,
-                                const std::string& line) {
-  const bool home = !task.task.key || order.front() == worker.id;
-  const protocol::AttemptId id{task.task.id, ++task.attempt};
-  actions.push_back(Claim{.attempt = id,
-                          .worker_id = worker.id,
-                          .cache_mode = Mode(home, line != worker.id, options.stolen_cache),
-                          .reason = Reason(task, order, worker.id, line),
-                          .queue_ms = now_ms - task.submitted_ms});
-  task.where = Whereabouts::kClaimed;
-  timers.Clear(TaskTimer(task.task.id));
-  attempts[id] = {.id = id, .worker_id = worker.id, .state = AttemptState::kClaimed};
-  timers.Set(AttemptTimer(id), now_ms + options.claim_expiry_ms);
-  worker.attempts.insert(id);
-  Changed(worker);
+Placement Scheduler::State::Choose(const TaskRecord& task, bool past_full_lines,
+                                   std::vector<Look>* looks) const {
+  if (roster.empty()) return {};
+  if (task.task.key) return ChooseInRank(task, past_full_lines, looks);
+  Placement placement{.worker = LeastLoaded(task, past_full_lines), .home = true};
+  placement.reason = "least loaded";
+  if (placement.worker != nullptr) Note(looks, placement.worker, "");
+  return placement;
+}
+
+Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_lines,
+                                         std::vector<Look>* looks) const {
+  Placement placement{.roster_version = roster_version};
+  Ranking ranking(*task.task.key, members, uniform, scores);
+  const int homes = HomesOf(*task.task.key);
+  for (int rank = 0; rank < homes; ++rank) {
+    const auto next = ranking.Next();
+    if (!next) break;
+    placement.homes.push_back(roster[*next]);
+  }
+  const auto found = [&](WorkerRecord* worker, int rank) {
+    placement.worker = worker;
+    placement.rank = rank;
+    placement.home = rank < homes;
+    placement.reason = placement.home
+                           ? HomeReason(rank)
+                           : "overflow rank " + std::to_string(rank) + ": owner " +
+                                 placement.homes[0]->id + " " + Excuse(task, *placement.homes[0]);
+    Note(looks, worker, "");
+    return placement;
+  };
+  for (int rank = 0; rank < std::ssize(placement.homes); ++rank) {
+    WorkerRecord* home = placement.homes[static_cast<size_t>(rank)];
+    if (home->HasFreeSlot() && home->line.size() == 0 && !Avoids(task, *home)) {
+      return found(home, rank);
+    }
+  }
+  for (int rank = 0; rank < std::ssize(placement.homes); ++rank) {
+    WorkerRecord* home = placement.homes[static_cast<size_t>(rank)];
+    const bool has_room = past_full_lines || !LineIsFull(*home);
+    if (has_room && !Avoids(task, *home) && IsSoonFree(task, *home)) return found(home, rank);
+  }
+  const bool any = AnyWithinBound(task);
+  for (int rank = 0; any; ++rank) {
+    WorkerRecord* worker = nullptr;
+    if (rank < std::ssize(placement.homes)) {
+      worker = placement.homes[static_cast<size_t>(rank)];
+    } else if (const auto next = ranking.Next()) {
+      worker = roster[*next];
+    }
+    if (worker == nullptr) break;
+    const bool has_room = past_full_lines || !LineIsFull(*worker);
+    if (has_room && !Avoids(task, *worker) && IsWithinBound(*worker, task.cost_us)) {
+      return found(worker, rank);
+    }
+    Note(looks, worker, Excuse(task, *worker));
+  }
+  placement.worker = LeastLoaded(task, past_full_lines);
+  if (placement.worker == nullptr) return placement;
+  const auto home = std::find(placement.homes.begin(), placement.homes.end(), placement.worker);
+  placement.home = home != placement.homes.end();
+  if (placement.home) {
+    placement.rank = static_cast<int>(home - placement.homes.begin());
+    placement.reason = HomeReason(*placement.rank);
+  } else {
+    placement.reason = "overflow to the least loaded: owner " + placement.homes[0]->id + " " +
+                       Excuse(task, *placement.homes[0]);
+  }
+  Note(looks, placement.worker, "");
+  return placement;
 }
 
 void Scheduler::State::Place(TaskRecord& task, Arrival arrival) {
-  if (auto error = Overdue(task)) return End(task.task.id, std::move(error));
-  const std::vector<std::string_view> order = Order(task);
-  WorkerRecord* first = nullptr;  // the best that the task does not avoid
-  for (const std::string_view id : order) {
-    WorkerRecord& worker = workers.at(std::string(id));
-    if (Avoids(task, id)) continue;
-    if (worker.HasFreeSlot()) return GiveSlot(task, worker, order, worker.id);
-    if (first == nullptr) first = &worker;
+  if (auto error = Overdue(task)) return End(task, std::move(error));
+  task.cost_us = costs.CostUs(task.task.key);
+  task.placement = Choose(task, /*past_full_lines=*/arrival != Arrival::kNew);
+  WorkerRecord* worker = task.placement.worker;
+  if (worker != nullptr && worker->HasFreeSlot() && worker->line.size() == 0) {
+    return GiveSlot(task, *worker, task.placement.home, /*stolen=*/false, task.placement.reason);
   }
-  if (arrival == Arrival::kNew) {
-    if (waiting >= options.max_waiting) {
-      int slots = 0;
-      for (const std::string_view id : order) slots += workers.at(std::string(id)).slots;
-      return End(task.task.id,
-                 Overloaded(std::to_string(waiting) + " queries are waiting", waiting, slots));
-    }
-    const int length = first == nullptr ? 0 : first->line.size();
-    if (first != nullptr && length >= options.line_length_per_slot * first->slots) {
-      return End(task.task.id, Overloaded("the line of worker " + first->id + " is full (" +
-                                              std::to_string(length) + " queries are waiting)",
-                                          length, first->slots));
-    }
+  const bool no_room = worker == nullptr && !roster.empty();
+  if (arrival == Arrival::kNew && (no_room || waiting >= options.max_waiting)) {
+    return End(task, NoRoom());
   }
-  JoinLine(task, first, arrival);
+  JoinLine(task, arrival);
 }
 
-void Scheduler::State::JoinLine(TaskRecord& task, WorkerRecord* worker, Arrival arrival) {
+base::ErrorInfo Scheduler::State::NoRoom() const {
+  const std::string count = std::to_string(waiting) + " queries are waiting";
+  const int slots = static_cast<int>(total_slots);
+  if (waiting >= options.max_waiting) return Overloaded(count, waiting, slots);
+  return Overloaded("the lines of all workers are full (" + count + ")", waiting, slots);
+}
+
+void Scheduler::State::GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen,
+                                std::string reason) {
+  const protocol::AttemptId id{task.task.id, ++task.attempt};
+  actions.push_back(Claim{.attempt = id,
+                          .worker_id = worker.id,
+                          .cache_mode = Mode(home, stolen, options.stolen_cache),
+                          .reason = std::move(reason),
+                          .queue_ms = now_ms - task.submitted_ms});
+  // Where its owner was lost under it that says nothing of the owner's load.
+  if (task.task.key && task.retries == 0 && Homes(task)[0] != &worker) {
+    costs.NoteAway(*task.task.key, now_ms);
+  }
+  task.where = Whereabouts::kClaimed;
+  timers.Clear(task.timer);
+  AttemptRecord& attempt = AddAttempt(id, worker.id);
+  attempt.home = home;
+  attempt.cost_us = task.cost_us;
+  TakeSlot(attempt, worker);
+  timers.Set(attempt.timer, now_ms + options.claim_expiry_ms);
+}
+
+void Scheduler::State::JoinLine(TaskRecord& task, Arrival arrival) {
+  WorkerRecord* worker = task.placement.worker;
+  if (worker != nullptr && options.stealing) {
+    // Without a key there is no cache to run away from.
+    const int64_t steal_after_us = task.task.key ? costs.StealAfterUs(task.task.key) : 0;
+    const bool at_once = ExpectedWaitUs(*worker) > steal_after_us;
+    const int64_t after_ms = at_once ? 0 : (steal_after_us + 999) / 1'000;
+    task.steal_at_ms = task.waiting_since_ms + after_ms;
+    steal_times.emplace(std::pair(*task.steal_at_ms, task.sequence), &task);
+  }
   task.where = Whereabouts::kWaiting;
-  task.line = worker == nullptr ? "" : worker->id;
+  task.line = worker;
   Line& line = worker == nullptr ? unplaced : worker->line;
-  const Waiting entry{.task_id = task.task.id,
-                      .client = task.task.client,
-                      .priority = task.task.priority,
-                      .sequence = task.sequence};
   if (arrival == Arrival::kRefused) {
-    line.PushFront(entry);
+    line.PushFront(task.entry());
   } else {
-    line.Push(entry);
+    line.Push(task.entry());
   }
   ++waiting;
   const int64_t patience_ms = task.waiting_since_ms + options.max_wait_ms;
   const int64_t deadline_ms = task.task.deadline_ms;
-  timers.Set(TaskTimer(task.task.id),
-             deadline_ms > 0 ? std::min(deadline_ms, patience_ms) : patience_ms);
-  if (worker != nullptr) Changed(*worker);
+  timers.Set(task.timer, deadline_ms > 0 ? std::min(deadline_ms, patience_ms) : patience_ms);
+  if (worker == nullptr) return;
+  AddLoad(*worker, 0, task.cost_us);
+  Changed(*worker);
 }
 
 void Scheduler::State::LeaveLine(TaskRecord& task) {
+  if (task.steal_at_ms) {
+    steal_times.erase({*task.steal_at_ms, task.sequence});
+    task.steal_at_ms.reset();
+  }
   task.where = Whereabouts::kNowhere;
-  timers.Clear(TaskTimer(task.task.id));
+  timers.Clear(task.timer);
   --waiting;
-  if (task.line.empty()) return unplaced.Remove(task.task.id);
-  WorkerRecord& worker = workers.at(task.line);
-  worker.line.Remove(task.task.id);
-  Changed(worker);
+  WorkerRecord* worker = std::exchange(task.line, nullptr);
+  if (worker == nullptr) return unplaced.Remove(task.entry());
+  worker->line.Remove(task.entry());
+  AddLoad(*worker, 0, -task.cost_us);
+  Changed(*worker);
 }
 
-void Scheduler::State::Dispatch() {
-  if (by_length.empty()) return;
-  for (const std::string& id : std::vector<std::string>(free.begin(), free.end())) {
-    WorkerRecord& worker = workers.at(id);
-    while (worker.HasFreeSlot() && TakeNext(worker)) {
-    }
-  }
+void Scheduler::State::AddLoad(WorkerRecord& worker, int64_t running_us, int64_t waiting_us) {
+  worker.running_us += running_us;
+  worker.waiting_us += waiting_us;
+  if (worker.eligible) total_load_us += running_us + waiting_us;
 }
 
-bool Scheduler::State::TakeNext(WorkerRecord& worker) {
-  std::optional<std::string> task_id = worker.line.Front();
-  for (auto at = by_length.begin(); !task_id && at != by_length.end(); ++at) {
-    task_id = workers.at(at->second).line.OldestThat([&](const std::string& id) {
-      return !Avoids(tasks.at(id), worker.id);
-    });
-  }
-  if (!task_id) return false;
-  TaskRecord& task = tasks.at(*task_id);
-  const std::string line = task.line;
-  if (line == worker.id) worker.line.Pop();  // takes the client's turn, as Remove() would not
-  LeaveLine(task);
-  GiveSlot(task, worker, Order(task), line);
-  return true;
-}
-
-void Scheduler::State::Changed(const WorkerRecord& worker) {
-  if (worker.HasFreeSlot()) {
-    free.insert(worker.id);
-  } else {
-    free.erase(worker.id);
-  }
-  const int length = worker.line.size();
-  const auto at = lengths.find(worker.id);
-  const int before = at == lengths.end() ? 0 : at->second;
-  if (length == before) return;
-  if (before > 0) by_length.erase({-before, worker.id});
-  if (length > 0) by_length.emplace(-length, worker.id);
-  if (length > 0) {
-    lengths[worker.id] = length;
-  } else {
-    lengths.erase(at);
+void Scheduler::State::Changed(WorkerRecord& worker) {
+  const auto index = [&worker](WorkersByFigure& by, std::optional<double>& as,
+                               std::optional<double> figure) {
+    if (as == figure) return;
+    if (as) by.erase({*as, &worker});
+    if (figure) by.emplace(*figure, &worker);
+    as = figure;
+  };
+  const auto for_each_slot = [&worker](int64_t us) {
+    return static_cast<double>(us) / worker.slots;
+  };
+  std::optional<double> load, wait, idle_load;
+  const bool free = worker.HasFreeSlot();
+  if (worker.eligible && !LineIsFull(worker)) load = for_each_slot(worker.load_us());
+  if (worker.eligible && worker.line.may_be_stolen_from()) wait = -for_each_slot(worker.waiting_us);
+  if (free && worker.line.size() == 0) idle_load = for_each_slot(worker.load_us());
+  index(by_load, worker.indexed_load, load);
+  index(by_wait, worker.indexed_wait, wait);
+  index(idle, worker.indexed_idle, idle_load);
+  if (free && worker.line.size() > 0 && !worker.indexed_serving) {
+    worker.indexed_serving = true;
+    serving.push_back(&worker);
   }
 }
 

@@ -1,15 +1,29 @@
 // Replays the scenarios of tests/scenarios/*.txt: a story told in events, and what must come of it.
 //
+// Before the events:
+//
 //   # A comment.
-//   options max_waiting=2 claim_expiry_ms=100       any field of schedule::Options
-//   key k1 ranks w2 w1                              a key whose rank order is this, with equal
-//   slots at 0 worker w1 slots 2 [running t1/1 t2/1]      an event at a time in milliseconds at 5
-//   submit t1 [key k1] [client a] [priority 2] [deadline 900] [query q] [write] at 6 started t1/1
-//   finished t1/1       refused t1/1      lost t1/1 [delivered] at 7 cancel t1 <reason>  down w1
-//   draining w1 tick
-//     -> claim t1/1 on w1 use queued 0: home rank 0      what the event above leads to, in order
-//     -> reject t1 OVERLOADED [retry after 100]: the line of worker w1 is full ...
-//     -> stop t1/1 on w1: not wanted
+//   options max_waiting=2 claim_expiry_ms=100      fields of schedule::Options
+//   key k1 ranks w2 w1                             a key of this rank order, where slots are equal
+//
+// An event at a time in milliseconds:
+//
+//   at 0 worker w1 slots 2 [running t1/1 t2/1]
+//   at 5 submit t1 [key k1] [client a] [priority 2] [deadline 900] [query q] [write]
+//   at 6 started t1/1
+//   at 7 finished t1/1 [ran 40] [bytes 1000]       milliseconds, bytes
+//   at 7 refused t1/1
+//   at 7 lost t1/1 [delivered]
+//   at 7 cancel t1 <reason>
+//   at 8 down w1                                   also: draining w1, ready w1
+//   at 8 unready w1 <reason>
+//   at 9 tick
+//
+// What the event above leads to, in order:
+//
+//   -> claim t1/1 on w1 use queued 0: home rank 0
+//   -> reject t1 OVERLOADED [retry after 100]: the lines of all workers are full ...
+//   -> stop t1/1 on w1: not wanted
 //
 // A tick that leads to something must be one that NextTimerMs() asked for.
 #include <gmock/gmock.h>
@@ -84,17 +98,26 @@ class Replay {
         {"max_waiting", &options_.max_waiting},
         {"line_length_per_slot", &options_.line_length_per_slot},
         {"max_retries", &options_.max_retries},
+        {"replicas", &options_.replicas},
+        {"hot_replicas", &options_.hot_replicas},
+        {"flap_falls", &options_.flap_falls},
         {"poison_deaths", &options_.poison_deaths},
         {"max_poison_memories", &options_.max_poison_memories}};
     const std::map<std::string, int64_t*> times = {
         {"max_wait_ms", &options_.max_wait_ms},
         {"claim_expiry_ms", &options_.claim_expiry_ms},
+        {"steal_after_ms", &options_.steal_after_ms},
+        {"flap_hold_ms", &options_.flap_hold_ms},
         {"poison_memory_ms", &options_.poison_memory_ms}};
     for (std::string word; words >> word;) {
       const std::string name = word.substr(0, word.find('='));
       const int value = std::stoi(word.substr(word.find('=') + 1));
       if (name == "stolen_cache") {
         options_.stolen_cache = value != 0;
+      } else if (name == "stealing") {
+        options_.stealing = value != 0;
+      } else if (name == "patience") {
+        options_.patience = value != 0;
       } else if (ints.contains(name)) {
         *ints.at(name) = value;
       } else {
@@ -140,7 +163,7 @@ class Replay {
     if (kind == "submit") return ParseSubmit(id, words);
     if (kind == "worker") return ParseWorker(id, words);
     if (kind == "started") return Started{ParseAttempt(id)};
-    if (kind == "finished") return Finished{ParseAttempt(id)};
+    if (kind == "finished") return ParseFinished(id, words);
     if (kind == "refused") return Refused{ParseAttempt(id)};
     if (kind == "lost") {
       std::string word;
@@ -153,6 +176,12 @@ class Replay {
     }
     if (kind == "down") return WorkerDown{id};
     if (kind == "draining") return WorkerDraining{id};
+    if (kind == "ready") return WorkerReady{id};
+    if (kind == "unready") {
+      std::string why;
+      std::getline(words >> std::ws, why);
+      return WorkerReady{id, false, why};
+    }
     EXPECT_EQ(kind, "tick");
     return Tick{};
   }
@@ -169,6 +198,17 @@ class Replay {
       if (word == "query") words >> task.fingerprint;
     }
     return {task};
+  }
+
+  static Finished ParseFinished(const std::string& id, std::istringstream& words) {
+    Finished finished{.attempt = ParseAttempt(id)};
+    for (std::string word; words >> word;) {
+      int64_t figure = 0;
+      words >> figure;
+      if (word == "ran") finished.run_us = figure * 1'000;
+      if (word == "bytes") finished.bytes = figure;
+    }
+    return finished;
   }
 
   static WorkerUp ParseWorker(const std::string& id, std::istringstream& words) {

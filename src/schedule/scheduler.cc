@@ -37,11 +37,22 @@ std::optional<base::ErrorInfo> Scheduler::State::Overdue(const TaskRecord& task)
   }
   const int64_t waited_ms = now_ms - task.waiting_since_ms;
   if (waited_ms < options.max_wait_ms) return std::nullopt;
-  int slots = 0;
-  for (const auto& [id, worker] : workers) slots += worker.Eligible() ? worker.slots : 0;
+  const int slots = static_cast<int>(total_slots);
   const std::string waited = " (waited " + std::to_string(waited_ms) + " ms)";
   if (slots == 0) return Overloaded("no worker is up" + waited, 0, 0);
   return Overloaded("no slot became free in time" + waited, waiting, slots);
+}
+
+Scheduler::State::State(const Options& the_options)
+    : options(the_options),
+      costs({.steal_after_us = options.steal_after_ms * 1'000,
+             .max_steal_after_us = options.max_steal_after_ms * 1'000,
+             .max_keys = options.max_known_keys}),
+      poison(options.poison_deaths, options.poison_memory_ms, options.max_poison_memories) {}
+
+TaskRecord* Scheduler::State::FindTask(const std::string& task_id) {
+  const auto at = tasks.find(task_id);
+  return at == tasks.end() ? nullptr : &at->second;
 }
 
 void Scheduler::State::On(const Submitted& event) {
@@ -49,36 +60,42 @@ void Scheduler::State::On(const Submitted& event) {
   if (!is_new) return;
   TaskRecord& task = at->second;
   task.task = event.task;
-  task.sequence = next_sequence++;
+  task.sequence = next_number++;
+  task.timer = NewTimer(TimerKind::kTask, &task);
   task.submitted_ms = now_ms;
   task.waiting_since_ms = now_ms;
   if (const auto workers_died = poison.WorkersThatDied(task.task.fingerprint, now_ms)) {
     const int64_t left_ms = poison.LeftMs(task.task.fingerprint, now_ms);
-    return End(task.task.id,
-               ErrorFor(base::ErrorCode::kPoisoned,
-                        "workers died while they ran this query, and it is not run again for " +
-                            std::to_string((left_ms + 999) / 1000) + " s: " + *workers_died));
+    return End(task, ErrorFor(base::ErrorCode::kPoisoned,
+                              "workers died while they ran this query, and it is not run again "
+                              "for " +
+                                  std::to_string((left_ms + 999) / 1000) + " s: " + *workers_died));
   }
   Place(task, Arrival::kNew);
 }
 
 void Scheduler::State::On(const Cancelled& event) {
-  if (!tasks.contains(event.task_id)) return;
-  End(event.task_id, ErrorFor(base::ErrorCode::kCancelled, event.reason));
+  TaskRecord* task = FindTask(event.task_id);
+  if (task != nullptr) End(*task, ErrorFor(base::ErrorCode::kCancelled, event.reason));
 }
 
-void Scheduler::State::End(const std::string& task_id, std::optional<base::ErrorInfo> error) {
-  const auto at = tasks.find(task_id);
-  const std::string id = at->first;  // the argument may be a part of what is erased
-  TaskRecord& task = at->second;
+void Scheduler::State::End(TaskRecord& task, std::optional<base::ErrorInfo> error) {
+  const std::string id = task.task.id;
   if (task.where == Whereabouts::kWaiting) LeaveLine(task);
   if (task.where == Whereabouts::kClaimed) {
     AttemptRecord* attempt = Find({id, task.attempt});  // none when it has just finished
     if (attempt != nullptr) Abandon(*attempt, error ? error->message : "the query has ended");
   }
-  timers.Clear(TaskTimer(id));
-  tasks.erase(at);
+  timers.Clear(task.timer);
+  tasks.erase(id);
   if (error) actions.push_back(Reject{id, std::move(*error)});
+}
+
+std::optional<int64_t> Scheduler::State::NextMs() const {
+  std::optional<int64_t> next_ms = timers.NextMs();
+  if (!options.stealing || idle.empty() || steal_times.empty()) return next_ms;
+  const int64_t steal_ms = steal_times.begin()->first.first;
+  return next_ms ? std::min(*next_ms, steal_ms) : steal_ms;
 }
 
 Scheduler::Scheduler(Options options) : state_(std::make_unique<State>(options)) {}
@@ -93,11 +110,11 @@ std::vector<Action> Scheduler::Handle(const Event& event, int64_t now_ms) {
   return std::exchange(state_->actions, {});
 }
 
-std::optional<int64_t> Scheduler::NextTimerMs() const { return state_->timers.NextMs(); }
+std::optional<int64_t> Scheduler::NextTimerMs() const { return state_->NextMs(); }
 
 bool Scheduler::Has(const std::string& task_id) const { return state_->tasks.contains(task_id); }
 
-Route Scheduler::Explain(const Task& task) const { return {.key = task.key}; }
+Route Scheduler::Explain(const Task& task) const { return state_->Explain(task); }
 
 int Scheduler::waiting() const { return state_->waiting; }
 
@@ -109,7 +126,9 @@ std::vector<WorkerView> Scheduler::workers() const {
                      .slots = worker.slots,
                      .occupied = worker.Occupied(),
                      .waiting = worker.line.size(),
-                     .draining = worker.draining});
+                     .draining = worker.draining,
+                     .held_back = worker.flapping ? "it flaps" : worker.not_ready_why,
+                     .load_ms = static_cast<double>(worker.load_us()) / 1'000});
   }
   return views;
 }

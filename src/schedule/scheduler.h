@@ -9,13 +9,14 @@
 //      or claimed by one current attempt;
 //   2. a worker never has more occupied slots than `slots`, but for attempts that it reported
 //   itself;
-//   3. no slot is free while a task waits that may run on it (a task keeps off workers that it was
-//      lost on while others are up; a worker that refused one is left alone for a moment);
-//   4. each submitted task ends once: by Finished, or by one Reject.
-//
-// This version: rendezvous rank, a home with a free slot takes the task, else the next in rank with
-// a free slot (overflow), else the owner's line; a slot that frees takes from its own line, then
-// the oldest task of the longest other line (stolen). Load bound, costs and hot keys are to come.
+//   3. no slot is free while a task waits in its own worker's line, or, as long as the slot's own
+//      line is empty, in another's that may be stolen: one that has waited for what it costs to run
+//      away from its cache, or that was expected to wait longer than that when it joined the line
+//      (a task keeps off workers that it was lost on while others are up; a worker that refused one
+//      is left alone for a moment);
+//   4. each submitted task ends once: by Finished, or by one Reject;
+//   5. a task goes to a home of its key that has a free slot, or will soon have one, else to the
+//      first in rank whose load stays within its bound, else to the least loaded.
 #pragma once
 
 #include <cstdint>
@@ -45,12 +46,20 @@ struct Options {
   // A worker's load is at most this many times its share of all load, or it is passed over for the
   // next in rank; infinity: no bound.
   double load_factor = 1.25;
-  int replicas = 1;              // a key's homes: its first workers in rank
-  int hot_replicas = 2;          // the same, of a key that runs away from its home again and again
-  bool stealing = true;          // idle workers take what waits for others
-  int64_t steal_after_ms = 10;   // a task waits so long before it may be stolen, until measured
+  int replicas = 1;      // a key's homes: its first workers in rank
+  int hot_replicas = 2;  // the same, of a key that runs away from its home again and again
+  // A home that is expected to have a slot sooner than it costs to run away from its cache keeps
+  // the task, whatever its load.
+  bool patience = true;
+  bool stealing = true;         // idle workers take what waits for others
+  int64_t steal_after_ms = 10;  // a task waits so long before it may be stolen, until measured
   int64_t max_steal_after_ms = 1'000;
   int max_known_keys = 100'000;  // keys whose cost is remembered; past it the least recent goes
+  // A worker whose stream broke so often within the window flaps: when it is back it gets tasks
+  // only where no other can, until it has held for so long.
+  int flap_falls = 3;
+  int64_t flap_window_ms = 60'000;
+  int64_t flap_hold_ms = 10'000;
 };
 
 struct Task {
@@ -156,12 +165,12 @@ struct Route {
     int occupied = 0;
     int waiting = 0;
     double load_ms = 0;
-    double bound_ms = 0;  // what its load may be at most, with this task
+    double bound_ms = 0;      // what its load may be at most, with this task
     std::string passed_over;  // why it is not the one; empty for the one
   };
   std::optional<std::string> key;
-  double cost_ms = 0;         // what the task is expected to take; 1 while nothing is known
-  bool hot = false;           // its key has earned another home
+  double cost_ms = 0;  // what the task is expected to take; 1 while nothing is known
+  bool hot = false;    // its key has earned another home
   int64_t steal_after_ms = 0;
   std::vector<Worker> workers;  // in rank order, as far as they were looked at, and a few more
   std::string worker_id;        // the choice; empty: none is up, or it would be rejected

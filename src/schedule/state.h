@@ -1,24 +1,31 @@
 // What the scheduler knows; private to this folder.
 //
 // Split by what changes it: attempts.cc (what is heard of attempts, and time), membership.cc
-// (workers come, drain and go), placing.cc (which worker gets a task), scheduler.cc (the rest).
+// (workers come, drain and go), placing.cc (which worker gets a task), stealing.cc (which task a
+// free slot gets), explain.cc (what is told of it), scheduler.cc (the rest).
 //
-// With W workers up and T tasks known, an event costs O(log T) plus, for each task that it places,
-// one ranking of the workers, O(W log W) for keyed and keyless tasks alike. A worker that goes down
-// costs that for each task of its line. Memory is O(T + W): what has ended is forgotten, an expired
-// claim one claim_expiry_ms later.
+// With W workers up and T tasks known, an event costs O(log T + log W) plus, for each task with a
+// key that it places, the ranks that it looks at: O(W) each, few. A change of the workers costs
+// O(W), and as much for each task of a line that is no more. Memory is O(T + W): what has ended is
+// forgotten, an expired claim one claim_expiry_ms later.
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "schedule/costs.h"
 #include "schedule/line.h"
 #include "schedule/poison.h"
+#include "schedule/rendezvous.h"
 #include "schedule/scheduler.h"
 #include "schedule/timers.h"
 
@@ -29,7 +36,7 @@ inline constexpr int64_t kRefusedPauseMs = 100;
 // Bounds of the advice that comes with OVERLOADED.
 inline constexpr int64_t kMinRetryAfterMs = 100;
 inline constexpr int64_t kMaxRetryAfterMs = 30'000;
-// How long a task runs, as long as none has finished.
+// How long a task runs, for that advice, as long as none has finished.
 inline constexpr int64_t kUnknownRunMs = 1'000;
 
 enum class Whereabouts {
@@ -38,17 +45,38 @@ enum class Whereabouts {
   kClaimed,  // by attempt number TaskRecord::attempt, the current one
 };
 
+struct WorkerRecord;
+
+// Where a task is to go, and why.
+struct Placement {
+  WorkerRecord* worker = nullptr;  // none: no worker is up, or all lines are full
+  bool home = false;               // it may fill its cache
+  std::optional<int> rank;         // as far as it is known
+  std::string reason;
+  // A key's homes, in rank order, as of State::roster_version.
+  std::vector<WorkerRecord*> homes;
+  uint64_t roster_version = 0;
+};
+
 struct TaskRecord {
   Task task;
   uint64_t sequence = 0;  // in the order of submission
   int64_t submitted_ms = 0;
   int64_t waiting_since_ms = 0;  // submitted, or lost the last time
+  int64_t cost_us = 0;           // what it is expected to take, as of its last placement
   int attempt = 0;               // the number of its last attempt
   int retries = 0;               // attempts that came after a lost one
   Whereabouts where = Whereabouts::kNowhere;
-  std::string line;                   // whose line it waits in; empty: the unplaced line
+  WorkerRecord* line = nullptr;        // whose line it waits in; nullptr: the unplaced line
+  std::optional<int64_t> steal_at_ms;  // when it may be stolen, in State::steal_times until then
+  Placement placement;                 // what brought it there
+  Timer timer;
   std::set<std::string> failed_on;    // workers that it was lost on
   std::map<int, std::string> deaths;  // attempt -> the worker that died under it
+
+  Waiting entry() {
+    return {.task = this, .client = task.client, .priority = task.priority, .sequence = sequence};
+  }
 };
 
 enum class AttemptState {
@@ -64,33 +92,49 @@ struct AttemptRecord {
   protocol::AttemptId id;
   std::string worker_id;
   AttemptState state = AttemptState::kClaimed;
-  int64_t started_ms = 0;
+  bool home = false;
+  int64_t cost_us = 0;
+  int64_t since_ms = 0;  // started, or claimed
+  Timer timer;
 
   bool HoldsSlot() const {
     return state == AttemptState::kClaimed || state == AttemptState::kRunning;
   }
 };
 
-struct AttemptOrder {
-  bool operator()(const protocol::AttemptId& a, const protocol::AttemptId& b) const {
-    return a.task_id != b.task_id ? a.task_id < b.task_id : a.attempt < b.attempt;
+struct AttemptHash {
+  size_t operator()(const protocol::AttemptId& id) const {
+    return std::hash<std::string>()(id.task_id) * 31 + static_cast<size_t>(id.attempt);
   }
 };
-using AttemptIds = std::set<protocol::AttemptId, AttemptOrder>;
 
 // A worker that is up.
 struct WorkerRecord {
   std::string id;
   int slots = 0;
   bool draining = false;
-  bool paused = false;  // refused a task a moment ago
-  AttemptIds attempts;  // those that hold its slots
+  bool paused = false;                   // refused a task a moment ago
+  std::string not_ready_why;             // empty: it is ready
+  bool flapping = false;                 // until hold_timer
+  bool eligible = false;                 // gets tasks; kept by State::Enlist
+  std::vector<AttemptRecord*> attempts;  // those that hold its slots, the oldest first
   Line line;
+  int64_t running_us = 0;  // costs of `attempts`
+  int64_t waiting_us = 0;  // costs of its line
+  Timer pause_timer;
+  Timer hold_timer;
+  // As the indexes of State have it.
+  std::optional<double> indexed_load;
+  std::optional<double> indexed_wait;
+  std::optional<double> indexed_idle;
+  bool indexed_serving = false;
 
-  // May have a line.
-  bool Eligible() const { return !draining && slots > 0; }
-  bool HasFreeSlot() const { return Eligible() && !paused && Occupied() < slots; }
+  // Could have a line, were no better worker there.
+  bool Takes() const { return !draining && slots > 0; }
+  bool HeldBack() const { return flapping || !not_ready_why.empty(); }
+  bool HasFreeSlot() const { return eligible && !paused && Occupied() < slots; }
   int Occupied() const { return static_cast<int>(attempts.size()); }
+  int64_t load_us() const { return running_us + waiting_us; }
 };
 
 // How a task comes to be placed.
@@ -100,11 +144,24 @@ enum class Arrival {
   kRefused,  // the same, and at the head of its line
 };
 
+// Workers by a figure, the least first; by id where it is equal.
+struct ByFigure {
+  bool operator()(const std::pair<double, WorkerRecord*>& left,
+                  const std::pair<double, WorkerRecord*>& right) const {
+    return left.first != right.first ? left.first < right.first
+                                     : left.second->id < right.second->id;
+  }
+};
+using WorkersByFigure = std::set<std::pair<double, WorkerRecord*>, ByFigure>;
+
+// A worker that was looked at for a task, in rank order.
+struct Look {
+  const WorkerRecord* worker = nullptr;
+  std::string passed_over;  // why; empty: it was chosen
+};
+
 struct Scheduler::State {
-  explicit State(const Options& the_options)
-      : options(the_options),
-        poison(the_options.poison_deaths, the_options.poison_memory_ms,
-               the_options.max_poison_memories) {}
+  explicit State(const Options& the_options);
 
   // scheduler.cc
   void On(const Submitted& event);
@@ -112,10 +169,12 @@ struct Scheduler::State {
   void On(const Tick& event) {}
   // Ends a task, by a Reject when there is an error, wherever it is. Its current attempt, if any,
   // is abandoned.
-  void End(const std::string& task_id, std::optional<base::ErrorInfo> error);
+  void End(TaskRecord& task, std::optional<base::ErrorInfo> error);
   // Why a task may not wait longer.
   std::optional<base::ErrorInfo> Overdue(const TaskRecord& task) const;
   base::ErrorInfo Overloaded(std::string message, int ahead, int slots) const;
+  TaskRecord* FindTask(const std::string& task_id);
+  std::optional<int64_t> NextMs() const;
 
   // attempts.cc
   void On(const Started& event);
@@ -124,12 +183,15 @@ struct Scheduler::State {
   void On(const Refused& event);
   // Does what is due at now_ms.
   void Expire();
-  void ExpireAttempt(const protocol::AttemptId& id);
+  void ExpireAttempt(AttemptRecord& attempt);
   AttemptRecord* Find(const protocol::AttemptId& id);
-  bool IsCurrent(const AttemptRecord& attempt) const;
+  // The task whose current attempt this is.
+  TaskRecord* CurrentTask(const AttemptRecord& attempt);
+  AttemptRecord& AddAttempt(const protocol::AttemptId& id, const std::string& worker_id);
+  void TakeSlot(AttemptRecord& attempt, WorkerRecord& worker);
   // Gives an attempt's slot back, if it holds one; the caller sets its new state.
   void Release(const AttemptRecord& attempt);
-  void Forget(const protocol::AttemptId& id);
+  void Forget(AttemptRecord& attempt);
   // Gives its slot back and remembers it for a while.
   void Void(AttemptRecord& attempt);
   // Nobody waits for it any more: its worker is told, and it keeps its slot.
@@ -139,64 +201,106 @@ struct Scheduler::State {
   void On(const WorkerUp& event);
   void On(const WorkerDown& event);
   void On(const WorkerDraining& event);
-  void On(const WorkerReady& event) {}
+  void On(const WorkerReady& event);
+  // Settles who gets tasks, after any change of that: workers that are held back only while no
+  // other can. What waits where it no longer may, or nowhere, is placed again.
+  void Enlist();
+  void MakeRoster();
   // The attempt went with its worker. The worker is gone from `workers`, or has come back without
   // it.
-  void Orphan(const protocol::AttemptId& id, bool death);
+  void Orphan(AttemptRecord& attempt, bool death);
   // `worker` says that it runs this attempt.
   void Adopt(WorkerRecord& worker, const protocol::AttemptId& id);
-  // Places again what waits in a line that is no more.
-  void PlaceAll(Line line);
+  void NoteFall(const std::string& worker_id);
+  bool IsFlapping(const std::string& worker_id) const;
 
   // placing.cc
   // Gives the task a slot, a place in a line or a Reject.
   void Place(TaskRecord& task, Arrival arrival);
-  // Gives free slots to what waits.
-  void Dispatch();
-  bool TakeNext(WorkerRecord& worker);
-  // Eligible workers, the best for this task first.
-  std::vector<std::string_view> Order(const TaskRecord& task) const;
-  std::vector<std::string_view> LeastLoaded(const TaskRecord& task) const;
+  // Which worker the task should go to, whether it has a slot or not; none where no worker is up,
+  // or, unless `past_full_lines`, where all lines are full. `looks`, where there is one, hears of
+  // the workers that were looked at.
+  Placement Choose(const TaskRecord& task, bool past_full_lines,
+                   std::vector<Look>* looks = nullptr) const;
+  Placement ChooseInRank(const TaskRecord& task, bool past_full_lines,
+                         std::vector<Look>* looks) const;
+  WorkerRecord* LeastLoaded(const TaskRecord& task, bool past_full_lines) const;
+  int HomesOf(const std::string& key) const;
+  // What its load may be at most, with a task of this cost.
+  double BoundUs(const WorkerRecord& worker, int64_t cost_us) const;
+  bool IsWithinBound(const WorkerRecord& worker, int64_t cost_us) const;
+  // Whether a home that has no slot now will have one sooner than running away costs.
+  bool IsSoonFree(const TaskRecord& task, const WorkerRecord& home) const;
+  // Whether any worker is within its bound; it may say so in vain.
+  bool AnyWithinBound(const TaskRecord& task) const;
+  bool LineIsFull(const WorkerRecord& worker) const;
   // Whether the task should keep off this worker, because it was lost there and others exist.
-  bool Avoids(const TaskRecord& task, std::string_view worker_id) const;
-  // Why the task runs on this worker. `line` is whose line it came from: the worker's own id when
-  // it did not wait.
-  std::string Reason(const TaskRecord& task, const std::vector<std::string_view>& order,
-                     const std::string& worker_id, const std::string& line) const;
-  void GiveSlot(TaskRecord& task, WorkerRecord& worker, const std::vector<std::string_view>& order,
-                const std::string& line);
-  void JoinLine(TaskRecord& task, WorkerRecord* worker, Arrival arrival);
+  bool Avoids(const TaskRecord& task, const WorkerRecord& worker) const;
+  // Why a worker was passed over: "is full", "at 5.2x mean".
+  std::string Excuse(const TaskRecord& task, const WorkerRecord& worker) const;
+  base::ErrorInfo NoRoom() const;
+  void GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen, std::string reason);
+  void JoinLine(TaskRecord& task, Arrival arrival);
   // Takes a waiting task out of its line.
   void LeaveLine(TaskRecord& task);
+  void AddLoad(WorkerRecord& worker, int64_t running_us, int64_t waiting_us);
   // Brings the indexes up to date after any change of the worker.
-  void Changed(const WorkerRecord& worker);
+  void Changed(WorkerRecord& worker);
+
+  // stealing.cc
+  // Gives free slots to what waits.
+  void Dispatch();
+  void TakeFromOwnLine(WorkerRecord& worker);
+  // One idle slot takes one task out of another's line. False when none may.
+  bool Steal();
+  WorkerRecord* Thief(TaskRecord& task);
+  void LetStealWhatIsDue();
+  // How long until the worker has a slot for what is behind all of its line, as far as is known.
+  int64_t ExpectedWaitUs(const WorkerRecord& worker) const;
+  // The task's homes, ranked anew where the workers have changed.
+  const std::vector<WorkerRecord*>& Homes(TaskRecord& task);
+
+  // explain.cc
+  Route Explain(const Task& task) const;
+
+  Timer NewTimer(TimerKind kind, void* record) {
+    return {.kind = kind, .number = next_number++, .record = record};
+  }
 
   const Options options;
   int64_t now_ms = 0;
-  std::vector<Action> actions;  // of the event in hand
-  uint64_t next_sequence = 1;
+  std::vector<Action> actions;          // of the event in hand
+  uint64_t next_number = 1;             // of tasks and timers
   int64_t mean_run_ms = kUnknownRunMs;  // moving average over finished attempts
+  Costs costs;
 
-  std::map<std::string, TaskRecord> tasks;
-  std::map<protocol::AttemptId, AttemptRecord, AttemptOrder> attempts;
+  std::unordered_map<std::string, TaskRecord> tasks;
+  std::unordered_map<protocol::AttemptId, AttemptRecord, AttemptHash> attempts;
   std::map<std::string, WorkerRecord> workers;
   Line unplaced;
   int waiting = 0;  // in all lines and unplaced
   Timers timers;
   PoisonMemory poison;
-  // Indexes of `workers`, kept by Changed().
-  std::set<std::string> free;                       // with a free slot
-  std::map<std::string, int> lengths;               // of the lines that are not empty
-  std::set<std::pair<int, std::string>> by_length;  // (-length, worker id)
-};
+  // When each worker's stream broke, as long as that counts as flapping.
+  std::map<std::string, std::deque<int64_t>> falls;
 
-inline TimerKey TaskTimer(const std::string& task_id) { return {TimerKind::kTask, task_id, 0}; }
-inline TimerKey AttemptTimer(const protocol::AttemptId& id) {
-  return {TimerKind::kAttempt, id.task_id, id.attempt};
-}
-inline TimerKey WorkerTimer(const std::string& worker_id) {
-  return {TimerKind::kWorker, worker_id, 0};
-}
+  // The eligible workers, in the order of their ids; made anew by Enlist().
+  std::vector<Member> members;
+  std::vector<WorkerRecord*> roster;
+  bool uniform = true;  // they all have as many slots
+  int64_t total_slots = 0;
+  int64_t total_load_us = 0;  // of the roster's workers
+  uint64_t roster_version = 0;
+  mutable std::vector<double> scores;  // Ranking's
+
+  // Indexes of the roster, kept by Changed().
+  WorkersByFigure by_load;  // load for each slot; those whose line is not full
+  WorkersByFigure by_wait;  // -(waiting cost for each slot); those that may be stolen from
+  WorkersByFigure idle;     // load for each slot; those with a free slot and an empty line
+  std::vector<WorkerRecord*> serving;  // free, with tasks in their own line
+  // Tasks that wait and may not be stolen yet: by (time, sequence).
+  std::map<std::pair<int64_t, uint64_t>, TaskRecord*> steal_times;
+};
 
 // An error of the code's own retryability.
 base::ErrorInfo ErrorFor(base::ErrorCode code, std::string message);

@@ -2,29 +2,29 @@
 
 namespace eider::schedule {
 
-void Timers::Set(const TimerKey& key, int64_t at_ms) {
-  Clear(key);
-  times_.emplace(key, at_ms);
-  order_.emplace(at_ms, key);
+void Timers::Set(Timer& timer, int64_t at_ms) {
+  if (timer.at_ms == at_ms) return;
+  Clear(timer);
+  timer.at_ms = at_ms;
+  order_.insert(&timer);
 }
 
-void Timers::Clear(const TimerKey& key) {
-  const auto at = times_.find(key);
-  if (at == times_.end()) return;
-  order_.erase({at->second, key});
-  times_.erase(at);
+void Timers::Clear(Timer& timer) {
+  if (!timer.at_ms) return;
+  order_.erase(&timer);
+  timer.at_ms.reset();
 }
 
-std::optional<TimerKey> Timers::PopDue(int64_t now_ms) {
-  if (order_.empty() || order_.begin()->first > now_ms) return std::nullopt;
-  TimerKey key = order_.begin()->second;
-  Clear(key);
-  return key;
+Timer* Timers::PopDue(int64_t now_ms) {
+  if (order_.empty() || *(*order_.begin())->at_ms > now_ms) return nullptr;
+  Timer* timer = *order_.begin();
+  Clear(*timer);
+  return timer;
 }
 
 std::optional<int64_t> Timers::NextMs() const {
   if (order_.empty()) return std::nullopt;
-  return order_.begin()->first;
+  return (*order_.begin())->at_ms;
 }
 
 }  // namespace eider::schedule

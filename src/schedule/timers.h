@@ -1,39 +1,50 @@
-// What is to happen when time passes: at most one time for each task, attempt and worker.
+// What is to happen when time passes. A record that waits for a time has a Timer of its own in it.
 //
 // Every call is O(log n). Not thread-safe.
 #pragma once
 
-#include <compare>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
-#include <string>
-#include <utility>
 
 namespace eider::schedule {
 
-enum class TimerKind { kTask, kAttempt, kWorker };
+struct TaskRecord;
+struct AttemptRecord;
+struct WorkerRecord;
 
-struct TimerKey {
+enum class TimerKind {
+  kTask,     // it has waited long enough: its deadline, or max_wait_ms
+  kAttempt,  // its claim expires, or its memory
+  kPause,    // a worker that refused a task may be asked again
+  kHold,     // a flapping worker has been held back long enough
+};
+
+// One time, or none. It must be cleared before it goes.
+struct Timer {
   TimerKind kind = TimerKind::kTask;
-  std::string id;   // of the task or the worker
-  int attempt = 0;  // with kAttempt
-  auto operator<=>(const TimerKey&) const = default;
+  uint64_t number = 0;     // unique: the order of those that are due at one time
+  void* record = nullptr;  // what it is a part of; its type is told by the kind
+  std::optional<int64_t> at_ms;
 };
 
 class Timers {
  public:
   // Replaces the time that was set.
-  void Set(const TimerKey& key, int64_t at_ms);
-  void Clear(const TimerKey& key);
+  void Set(Timer& timer, int64_t at_ms);
+  void Clear(Timer& timer);
   // Takes the earliest that is due; none is left due when it returns nothing.
-  std::optional<TimerKey> PopDue(int64_t now_ms);
+  Timer* PopDue(int64_t now_ms);
   std::optional<int64_t> NextMs() const;
 
  private:
-  std::map<TimerKey, int64_t> times_;
-  std::set<std::pair<int64_t, TimerKey>> order_;
+  struct Earlier {
+    bool operator()(const Timer* left, const Timer* right) const {
+      return left->at_ms != right->at_ms ? left->at_ms < right->at_ms
+                                         : left->number < right->number;
+    }
+  };
+  std::set<Timer*, Earlier> order_;
 };
 
 }  // namespace eider::schedule
