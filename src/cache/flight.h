@@ -34,6 +34,7 @@ class Flight {
   int64_t length = 0;                           // of pages
   std::shared_ptr<const store::Access> access;  // with which S3 is asked
   TimePoint started_at;                         // when its request was about to be sent
+  int64_t asked_at_ms = 0;                      // an open: the same by the clock of ages
   bool keep = false;                            // its pages go to the disk cache
   bool remember = true;                         // an open: its version becomes metadata
   // The query that began it: takes the bytes where the disk does not.

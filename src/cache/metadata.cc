@@ -13,7 +13,7 @@ std::optional<Metadata::Entry> Metadata::Find(const std::string& url) const {
 void Metadata::Put(const std::string& url, Entry entry) {
   const auto found = entries_.find(url);
   if (found != entries_.end()) {
-    if (found->second.asked_at <= entry.asked_at) found->second = std::move(entry);
+    if (found->second.asked_at_ms <= entry.asked_at_ms) found->second = std::move(entry);
     return;
   }
   entries_.emplace(url, std::move(entry));

@@ -1,8 +1,8 @@
 // The versions that S3 named last, and when.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -16,10 +16,9 @@ namespace eider::cache {
 // Of at most `max_entries` URLs; the ones that came first go first. Not thread-safe.
 class Metadata {
  public:
-  using TimePoint = std::chrono::steady_clock::time_point;
   struct Entry {
     store::Version version;
-    TimePoint asked_at;  // when the request that brought it was sent
+    int64_t asked_at_ms = 0;  // when the request that brought it was sent, monotonic
   };
 
   explicit Metadata(size_t max_entries) : max_entries_(max_entries) {}

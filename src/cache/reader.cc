@@ -71,7 +71,8 @@ Reader::Impl::Impl(std::shared_ptr<store::ObjectStore> store, std::unique_ptr<Bl
       blocks_(blocks ? std::move(blocks) : std::make_unique<NoBlocks>()),
       has_blocks_(dynamic_cast<NoBlocks*>(blocks_.get()) == nullptr),
       options_(options),
-      metadata_(config::kMaxMetadataEntries),
+      clock_(options.clock != nullptr ? *options.clock : system_clock_),
+      metadata_(options.max_metadata_entries),
       writer_(std::make_unique<PageWriter>(*blocks_, [this](const FlightPtr& flight) {
         // Where the disk took nothing, the queries that fetched it keep it themselves.
         const auto result = flight->result();
@@ -95,16 +96,15 @@ Reader::Impl::~Impl() {
   under_way_.WaitForNone();
 }
 
-bool Reader::Impl::IsFresh(TimePoint asked_at) const {
+bool Reader::Impl::IsFresh(int64_t asked_at_ms) const {
   if (options_.revalidate_ms < 0) return true;
-  return std::chrono::steady_clock::now() - asked_at <
-         std::chrono::milliseconds(options_.revalidate_ms);
+  return clock_.MonotonicMs() - asked_at_ms < options_.revalidate_ms;
 }
 
-bool Reader::Impl::IsListFresh(TimePoint asked_at) const {
+bool Reader::Impl::IsListFresh(int64_t asked_at_ms) const {
   const int64_t age_ms =
       options_.revalidate_ms < 0 ? config::kMaxListAgeMs : options_.revalidate_ms;
-  return std::chrono::steady_clock::now() - asked_at < std::chrono::milliseconds(age_ms);
+  return clock_.MonotonicMs() - asked_at_ms < age_ms;
 }
 
 void Reader::Impl::Invalidate(const std::string& url, bool prefix) {
@@ -133,7 +133,7 @@ void Reader::Impl::Invalidate(const std::string& url, bool prefix) {
     for (auto list = lists_.begin(); list != lists_.end();) {
       const std::string& covered = list->second.place;
       const bool related = place.starts_with(covered) || (prefix && covered.starts_with(place));
-      if (related) listed_keys_ -= list->second.listing->entries.size();
+      if (related) listed_entries_ -= list->second.entries();
       list = related ? lists_.erase(list) : std::next(list);
     }
   }
@@ -151,7 +151,7 @@ void Reader::Impl::Clear() {
     metadata_.Clear();
     lists_.clear();
     list_age_.clear();
-    listed_keys_ = 0;
+    listed_entries_ = 0;
     for (const auto& [url, flight] : opens_) flight->Spoil();
     opens_.clear();
     for (const auto& [object, flights] : flights_) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "cache/block_cache.h"
 #include "config/limits.h"
 #include "store/object_store.h"
@@ -77,6 +78,11 @@ struct ReaderOptions {
   int64_t revalidate_ms = 10'000;
   int64_t max_fetch_bytes = config::kMaxFetchBytes;        // of one GET
   int64_t max_prefetch_bytes = config::kMaxPrefetchBytes;  // under way that nobody waits for yet
+  size_t max_metadata_entries = config::kMaxMetadataEntries;  // the oldest go
+  size_t max_listed_keys = config::kMaxListedKeys;            // of one list; else it fails
+  // Of all remembered lists, each counted as one more than it has; the newest is always kept.
+  size_t max_cached_list_entries = config::kMaxCachedListEntries;
+  const base::Clock* clock = nullptr;  // of ages; outlives the reader; null: the system's
 };
 
 // Thread-safe. Errors: those of store::ObjectStore. An object that changed under a query is

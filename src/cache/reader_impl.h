@@ -43,7 +43,9 @@ class Reader::Impl {
   struct CachedList {
     std::string place;  // "bucket/prefix": what it covers
     std::shared_ptr<const Listing> listing;
-    TimePoint asked_at;
+    int64_t asked_at_ms = 0;
+    // What it counts for: an empty one takes room too.
+    size_t entries() const { return 1 + listing->entries.size() + listing->prefixes.size(); }
   };
   // An extent of a read, and the flight that brings it; null: it is here by now.
   struct Awaited {
@@ -53,8 +55,8 @@ class Reader::Impl {
     bool landed = false;  // when it was found: its bytes are here as those of the cache are
   };
 
-  bool IsFresh(TimePoint asked_at) const;
-  bool IsListFresh(TimePoint asked_at) const;
+  bool IsFresh(int64_t asked_at_ms) const;
+  bool IsListFresh(int64_t asked_at_ms) const;
 
   // Opens.
   ObjectPtr KnownHere(const std::string& url, const std::optional<store::Version>& known,
@@ -97,6 +99,8 @@ class Reader::Impl {
   const std::unique_ptr<BlockCache> blocks_;
   const bool has_blocks_;
   const ReaderOptions options_;
+  const base::SystemClock system_clock_;
+  const base::Clock& clock_;
 
   base::Mutex refreshing_;  // before mutex_
   base::Mutex mutex_;
@@ -106,7 +110,7 @@ class Reader::Impl {
   Metadata metadata_ EIDER_GUARDED_BY(mutex_);
   std::unordered_map<std::string, CachedList> lists_ EIDER_GUARDED_BY(mutex_);
   std::deque<std::string> list_age_ EIDER_GUARDED_BY(mutex_);
-  size_t listed_keys_ EIDER_GUARDED_BY(mutex_) = 0;
+  size_t listed_entries_ EIDER_GUARDED_BY(mutex_) = 0;      // of lists_
   std::set<std::string> listing_ EIDER_GUARDED_BY(mutex_);  // lists being asked for
   base::CondVar listed_;
   int64_t invalidations_ EIDER_GUARDED_BY(mutex_) = 0;

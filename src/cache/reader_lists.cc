@@ -32,7 +32,7 @@ arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
     while (true) {
       if (auto listing = reads.memory()->Listed(key)) return listing;
       const auto there = lists_.find(key);
-      if (!strict && there != lists_.end() && IsListFresh(there->second.asked_at)) {
+      if (!strict && there != lists_.end() && IsListFresh(there->second.asked_at_ms)) {
         reads.memory()->List(key, there->second.listing);
         return there->second.listing;
       }
@@ -50,7 +50,7 @@ arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
     }
     invalidations = invalidations_;
   }
-  const TimePoint asked_at = std::chrono::steady_clock::now();
+  const int64_t asked_at_ms = clock_.MonotonicMs();
   const arrow::Result<std::shared_ptr<Listing>> listing = ListAll(request, reads);
   base::MutexLock lock(mutex_);
   listing_.erase(key);
@@ -58,7 +58,7 @@ arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
   ARROW_RETURN_NOT_OK(listing.status());
   reads.memory()->List(key, *listing);
   if (reads.mode() != Mode::kOff && invalidations == invalidations_) {
-    RememberList(key, {request.bucket + '/' + request.prefix, *listing, asked_at});
+    RememberList(key, {request.bucket + '/' + request.prefix, *listing, asked_at_ms});
   }
   return std::shared_ptr<const Listing>(*listing);
 }
@@ -70,9 +70,10 @@ arrow::Result<std::shared_ptr<Reader::Listing>> Reader::Impl::ListAll(store::Lis
     ARROW_ASSIGN_OR_RAISE(store::ListPage page, store_->List(request, reads.scope()));
     std::move(page.entries.begin(), page.entries.end(), std::back_inserter(listing->entries));
     std::move(page.prefixes.begin(), page.prefixes.end(), std::back_inserter(listing->prefixes));
-    if (listing->entries.size() > config::kMaxListedKeys) {
+    if (listing->entries.size() + listing->prefixes.size() > options_.max_listed_keys) {
       return MakeError(ErrorCode::kResourceExhausted,
-                       request.url + " covers more than " + std::to_string(config::kMaxListedKeys) +
+                       request.url + " covers more than " +
+                           std::to_string(options_.max_listed_keys) +
                            " objects: name a longer prefix before the first wildcard");
     }
     request.continuation = std::move(page.continuation);
@@ -81,14 +82,17 @@ arrow::Result<std::shared_ptr<Reader::Listing>> Reader::Impl::ListAll(store::Lis
 }
 
 void Reader::Impl::RememberList(const std::string& key, CachedList list) {
+  const size_t max = options_.max_cached_list_entries;
   const auto there = lists_.find(key);
-  if (there != lists_.end()) listed_keys_ -= there->second.listing->entries.size();
-  listed_keys_ += list.listing->entries.size();
+  if (there != lists_.end()) listed_entries_ -= there->second.entries();
+  listed_entries_ += list.entries();
   if (there == lists_.end()) list_age_.push_back(key);
   lists_[key] = std::move(list);
-  while (listed_keys_ > config::kMaxCachedListEntries && list_age_.size() > 1) {
+  // A forgotten list that came back stands in `list_age_` twice: it goes early, which costs one
+  // request.
+  while (list_age_.size() > 1 && (listed_entries_ > max || list_age_.size() > 2 * max)) {
     if (const auto oldest = lists_.find(list_age_.front()); oldest != lists_.end()) {
-      listed_keys_ -= oldest->second.listing->entries.size();
+      listed_entries_ -= oldest->second.entries();
       lists_.erase(oldest);
     }
     list_age_.pop_front();

@@ -68,7 +68,7 @@ ObjectPtr Reader::Impl::KnownHere(const std::string& url,
   if (known) return blocks_->Intern(url, *known);
   if (reads.mode() == Mode::kOff) return nullptr;
   const auto entry = metadata_.Find(url);
-  if (entry && IsFresh(entry->asked_at)) return blocks_->Intern(url, entry->version);
+  if (entry && IsFresh(entry->asked_at_ms)) return blocks_->Intern(url, entry->version);
   // Immutable data needs no asking, whoever fetched it.
   return options_.revalidate_ms < 0 ? blocks_->Find(url) : nullptr;
 }
@@ -86,6 +86,7 @@ FlightPtr Reader::Impl::JoinOpen(const Source& source, Opening opening, const Qu
   auto flight = std::make_shared<Flight>();
   flight->url = source.url;
   flight->started_at = std::chrono::steady_clock::now();
+  flight->asked_at_ms = clock_.MonotonicMs();
   flight->access = source.access;
   flight->keep = has_blocks_ && reads.fills_blocks();
   flight->remember = reads.mode() != Mode::kOff;
@@ -141,7 +142,7 @@ void Reader::Impl::EndOpen(const FlightPtr& flight, arrow::Result<store::GetResu
     if (!same) KeepOpening(*flight, blocks_->Intern(flight->url, result->version), *result);
     base::MutexLock lock(mutex_);
     if (flight->remember && !flight->spoilt()) {
-      metadata_.Put(flight->url, {result->version, flight->started_at});
+      metadata_.Put(flight->url, {result->version, flight->asked_at_ms});
     }
   } else if (IsMissing(result.status())) {
     Invalidate(flight->url, /*prefix=*/false);
