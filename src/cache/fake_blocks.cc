@@ -78,7 +78,8 @@ void FakeBlocks::Write(const Object& object, int64_t offset, std::span<const uin
   changed_.NotifyAll();
   while (hold_) changed_.Wait(mutex_);
   --held_writes_;
-  if (disabled_) return;
+  if (writes_left_ == 0) return;
+  --writes_left_;
   const int64_t end = offset + static_cast<int64_t>(bytes.size());
   const bool aligned =
       offset % kPageBytes == 0 && (end % kPageBytes == 0 || end == object.version().size);
@@ -156,7 +157,7 @@ BlockCacheStats FakeBlocks::stats() const {
   stats.budget_bytes = budget_bytes_;
   stats.used_bytes = static_cast<int64_t>(pages_.size()) * kPageBytes;
   stats.evictions = evictions_;
-  if (disabled_) stats.disabled_why = "the disk is full";
+  if (writes_left_ == 0) stats.disabled_why = "the disk is full";
   return stats;
 }
 
@@ -184,9 +185,9 @@ bool FakeBlocks::AwaitWrites(int count) {
   return true;
 }
 
-void FakeBlocks::Disable() {
+void FakeBlocks::Disable(int after_writes) {
   base::MutexLock lock(mutex_);
-  disabled_ = true;
+  writes_left_ = after_writes;
 }
 
 bool FakeBlocks::AwaitPages(size_t count) {

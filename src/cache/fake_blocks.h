@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <random>
@@ -41,7 +42,8 @@ class FakeBlocks final : public BlockCache {
   bool AwaitHeldWrite();
   // Waits until so many writes have begun; false after two minutes.
   bool AwaitWrites(int count);
-  void Disable();
+  // It takes nothing more, or after so many more writes.
+  void Disable(int after_writes = 0);
   // Waits until so many pages are kept; false after two minutes.
   bool AwaitPages(size_t count);
   size_t pages() const;
@@ -76,7 +78,7 @@ class FakeBlocks final : public BlockCache {
   int writes_ EIDER_GUARDED_BY(mutex_) = 0;
   int held_writes_ EIDER_GUARDED_BY(mutex_) = 0;
   bool hold_ EIDER_GUARDED_BY(mutex_) = false;
-  bool disabled_ EIDER_GUARDED_BY(mutex_) = false;
+  int writes_left_ EIDER_GUARDED_BY(mutex_) = std::numeric_limits<int>::max();
 };
 
 }  // namespace eider::cache

@@ -32,18 +32,25 @@ void Flight::Inherit(const Flight& opening) {
   joined_ = std::move(all);
 }
 
-void Flight::Give(const ObjectPtr& to, int64_t at,
-                  const std::shared_ptr<arrow::Buffer>& bytes) const {
+size_t Flight::Give(const ObjectPtr& to, int64_t at,
+                    const std::shared_ptr<arrow::Buffer>& bytes) const {
   std::vector<std::weak_ptr<QueryMemory>> all;
   {
     base::MutexLock lock(mutex_);
     all = joined_;
   }
+  const size_t joins = all.size();
   all.push_back(memory);
   for (const auto& each : all) {
     // Not under the lock: the end of a query's memory leaves flights.
     if (const auto alive = each.lock()) alive->Keep(to, at, bytes);
   }
+  return joins;
+}
+
+size_t Flight::joins() const {
+  base::MutexLock lock(mutex_);
+  return joined_.size();
 }
 
 bool Flight::Leave() {

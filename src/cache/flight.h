@@ -50,8 +50,9 @@ class Flight {
   // Those who took part in `opening` take part in this one, which brings its pages.
   void Inherit(const Flight& opening);
   // Gives what landed at [offset, ...) to the memory of all who took part: the disk did not take
-  // it.
-  void Give(const ObjectPtr& to, int64_t at, const std::shared_ptr<arrow::Buffer>& bytes) const;
+  // it. Returns joins() as it was then.
+  size_t Give(const ObjectPtr& to, int64_t at, const std::shared_ptr<arrow::Buffer>& bytes) const;
+  size_t joins() const;  // by other than who began it, so far
   // True for the last one; where the flight has not ended, it is cancelled.
   bool Leave();
   // Cancels it whoever waits.

@@ -73,15 +73,8 @@ Reader::Impl::Impl(std::shared_ptr<store::ObjectStore> store, std::unique_ptr<Bl
       options_(options),
       clock_(options.clock != nullptr ? *options.clock : system_clock_),
       metadata_(options.max_metadata_entries),
-      writer_(std::make_unique<PageWriter>(*blocks_, [this](const FlightPtr& flight) {
-        // Where the disk took nothing, the queries that fetched it keep it themselves.
-        const auto result = flight->result();
-        const int64_t block = flight->offset / kBlockBytes;
-        const int64_t page = flight->offset % kBlockBytes / kPageBytes;
-        const bool written = (blocks_->Pages(*flight->object, block) >> page & 1) != 0;
-        if (!written) flight->Give(flight->object, flight->offset, (*result)->bytes);
-        Forget(flight);
-      })) {}
+      writer_(std::make_unique<PageWriter>(
+          *blocks_, [this](const FlightPtr& flight) { EndWrite(flight); })) {}
 
 Reader::Impl::~Impl() {
   std::vector<FlightPtr> all;

@@ -89,6 +89,11 @@ class Reader::Impl {
                       const ObjectPtr& object, int64_t offset, std::span<uint8_t> out,
                       QueryReads& reads);
   void Forget(const FlightPtr& flight);
+  void Erase(const FlightPtr& flight) EIDER_REQUIRES(mutex_);
+  // Ends a flight whose pages the disk did not take: gives them to all who took part, whose last
+  // may come while it does.
+  void GiveAndForget(const FlightPtr& flight);
+  void EndWrite(const FlightPtr& flight);
 
   // Lists.
   arrow::Result<std::shared_ptr<Listing>> ListAll(store::ListRequest request,

@@ -177,8 +177,8 @@ void Reader::Impl::KeepOpening(const Flight& open, const ObjectPtr& object,
       base::MutexLock lock(mutex_);
       flights_[object.get()].push_back(pages);
     }
-    if (writer_->Queue(pages)) return;
-    Forget(pages);
+    if (!writer_->Queue(pages)) GiveAndForget(pages);
+    return;
   }
   open.Give(object, result.offset, result.bytes);
 }

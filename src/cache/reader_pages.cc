@@ -253,12 +253,10 @@ void Reader::Impl::EndFetch(const FlightPtr& flight, bool ahead,
     if (gone) Invalidate(flight->url, /*prefix=*/false);
     flight->Finish(result.status());
   } else {
-    const std::shared_ptr<arrow::Buffer> bytes = result->bytes;
     flight->Finish(std::move(result));
     // It stays findable until its pages are.
     if (!flight->keep || flight->spoilt() || !writer_->Queue(flight)) {
-      flight->Give(flight->object, flight->offset, bytes);
-      Forget(flight);
+      GiveAndForget(flight);
     }
   }
   if (ahead) {
@@ -268,8 +266,38 @@ void Reader::Impl::EndFetch(const FlightPtr& flight, bool ahead,
   under_way_.End();
 }
 
+void Reader::Impl::EndWrite(const FlightPtr& flight) {
+  bool written = true;
+  for (int64_t at = flight->offset; written && at < flight->end(); at += kPageBytes) {
+    const uint64_t pages = blocks_->Pages(*flight->object, at / kBlockBytes);
+    for (; written && at < flight->end(); at += kPageBytes) {
+      written = (pages >> (at % kBlockBytes / kPageBytes) & 1) != 0;
+      if ((at + kPageBytes) % kBlockBytes == 0) break;
+    }
+  }
+  if (written) {
+    Forget(flight);
+  } else {
+    GiveAndForget(flight);
+  }
+}
+
+void Reader::Impl::GiveAndForget(const FlightPtr& flight) {
+  const std::shared_ptr<arrow::Buffer> bytes = (*flight->result())->bytes;
+  while (true) {
+    const size_t joins = flight->Give(flight->object, flight->offset, bytes);
+    base::MutexLock lock(mutex_);
+    // Who joins does so under the lock: from here on nobody can.
+    if (flight->joins() == joins) return Erase(flight);
+  }
+}
+
 void Reader::Impl::Forget(const FlightPtr& flight) {
   base::MutexLock lock(mutex_);
+  Erase(flight);
+}
+
+void Reader::Impl::Erase(const FlightPtr& flight) {
   const auto there = flights_.find(flight->object.get());
   if (there == flights_.end()) return;
   std::erase(there->second, flight);
