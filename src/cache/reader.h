@@ -76,8 +76,8 @@ struct ReaderOptions {
   // negative: never (immutable data).
   // Lists are never older than kMaxListAgeMs: immutable objects do not make an immutable bucket.
   int64_t revalidate_ms = 10'000;
-  int64_t max_fetch_bytes = config::kMaxFetchBytes;        // of one GET
-  int64_t max_prefetch_bytes = config::kMaxPrefetchBytes;  // under way that nobody waits for yet
+  int64_t max_fetch_bytes = config::kMaxFetchBytes;           // of one GET
+  int64_t max_prefetch_bytes = config::kMaxPrefetchBytes;     // under way that nobody waits for yet
   size_t max_metadata_entries = config::kMaxMetadataEntries;  // the oldest go
   size_t max_listed_keys = config::kMaxListedKeys;            // of one list; else it fails
   // Of all remembered lists, each counted as one more than it has; the newest is always kept.

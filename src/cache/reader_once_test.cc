@@ -99,7 +99,8 @@ TEST_P(ReaderOnceTest, EachPageComesOnce) {
       });
     }
     for (std::thread& thread : threads) thread.join();
-    ASSERT_TRUE(Eventually([&] { return static_cast<int>(store_->asked().size()) == store_->gets(); }));
+    ASSERT_TRUE(
+        Eventually([&] { return static_cast<int>(store_->asked().size()) == store_->gets(); }));
     ExpectEachPageOnce();
     store_->Forget();
   }

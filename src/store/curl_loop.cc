@@ -109,9 +109,14 @@ void CurlLoop::Start(HttpRequest request, const Scope& scope, std::unique_ptr<Re
 }
 
 void CurlLoop::Run() {
-  while (TakeNews()) {
+  int running = 0;
+  while (true) {
+    // First what has arrived already: after a time without a processor an answer may lie there that
+    // the news take for late, and it is not worth a twin or an end.
+    curl_multi_perform(multi_, &running);
+    ReadMessages();
+    if (!TakeNews()) return;
     CheckTimes();
-    int running = 0;
     curl_multi_perform(multi_, &running);
     ReadMessages();
     curl_multi_poll(multi_, nullptr, 0, PollTimeoutMs(), nullptr);

@@ -164,9 +164,11 @@ class Seen:
         return most_parallel(self.requests)
 
     def drop_twins(self, hedges: int) -> None:
-        """Forgets so many second requests for what was under way already: the query's hedges.
+        """Forgets so many second requests for one range: the query's hedges, as it counted them.
 
-        On a busy machine any answer may be late enough for one.
+        On a busy machine any answer may be late enough for one: also one that has left the door
+        whole, and waits to be read by a worker that has no processor. So the twin may arrive after
+        it: what tells it from a range that was fetched twice is only that the query counted it.
         """
         for one in self.requests:
             if hedges > 0 and any(_twins(first, one) for first in self.requests):
@@ -191,8 +193,7 @@ class Seen:
 
 def _twins(first: Request, second: Request) -> bool:
     same = (first.kind, first.target, first.range) == (second.kind, second.target, second.range)
-    begun = first is not second and first.started <= second.started
-    return same and begun and (first.ended is None or second.started < first.ended)
+    return same and first is not second and first.started <= second.started
 
 
 def most_parallel(requests: list[Request]) -> int:
