@@ -93,6 +93,7 @@ class Reader::Impl {
   // Ends a flight whose pages the disk did not take: gives them to all who took part, whose last
   // may come while it does.
   void GiveAndForget(const FlightPtr& flight);
+  // Its pages were written, if the disk took them.
   void EndWrite(const FlightPtr& flight);
 
   // Lists.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cache/format.h"
 #include "cache/reader_impl.h"
 
 namespace eider::cache {
@@ -267,19 +268,15 @@ void Reader::Impl::EndFetch(const FlightPtr& flight, bool ahead,
 }
 
 void Reader::Impl::EndWrite(const FlightPtr& flight) {
-  bool written = true;
-  for (int64_t at = flight->offset; written && at < flight->end(); at += kPageBytes) {
-    const uint64_t pages = blocks_->Pages(*flight->object, at / kBlockBytes);
-    for (; written && at < flight->end(); at += kPageBytes) {
-      written = (pages >> (at % kBlockBytes / kPageBytes) & 1) != 0;
-      if ((at + kPageBytes) % kBlockBytes == 0) break;
-    }
+  for (int64_t at = flight->offset; at < flight->end();) {
+    const int64_t block = at / kBlockBytes;
+    const int64_t until = std::min(flight->end(), (block + 1) * kBlockBytes);
+    const uint64_t wanted = PageRange(static_cast<int>(at % kBlockBytes / kPageBytes),
+                                      static_cast<int>((until - at + kPageBytes - 1) / kPageBytes));
+    if ((blocks_->Pages(*flight->object, block) & wanted) != wanted) return GiveAndForget(flight);
+    at = until;
   }
-  if (written) {
-    Forget(flight);
-  } else {
-    GiveAndForget(flight);
-  }
+  Forget(flight);
 }
 
 void Reader::Impl::GiveAndForget(const FlightPtr& flight) {

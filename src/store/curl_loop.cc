@@ -109,18 +109,17 @@ void CurlLoop::Start(HttpRequest request, const Scope& scope, std::unique_ptr<Re
 }
 
 void CurlLoop::Run() {
-  int running = 0;
-  while (true) {
-    // First what has arrived already: after a time without a processor an answer may lie there that
-    // the news take for late, and it is not worth a twin or an end.
-    curl_multi_perform(multi_, &running);
-    ReadMessages();
-    if (!TakeNews()) return;
+  while (TakeNews()) {
     CheckTimes();
-    curl_multi_perform(multi_, &running);
-    ReadMessages();
+    Perform();
     curl_multi_poll(multi_, nullptr, 0, PollTimeoutMs(), nullptr);
   }
+}
+
+void CurlLoop::Perform() {
+  int running = 0;
+  curl_multi_perform(multi_, &running);
+  ReadMessages();
 }
 
 bool CurlLoop::TakeNews() {
@@ -133,6 +132,9 @@ bool CurlLoop::TakeNews() {
     stops.swap(stops_);
     closing = closing_;
   }
+  // What has arrived is read before what is new is sent: after a while without a processor an
+  // answer may lie there that a twin was meant for, which is stopped by it.
+  if (!arrivals.empty()) Perform();
   for (auto& exchange : arrivals) Admit(std::move(exchange));
   for (const uint64_t id : stops) Finish(id, {.kind = ExchangeEnd::Kind::kCancelled});
   if (!closing) return true;

@@ -47,6 +47,7 @@ class CurlLoop {
   bool TakeNews();  // false: the end
   void Admit(std::unique_ptr<Exchange> exchange);
   void Send(Exchange& exchange);
+  void Perform();
   void ReadMessages();
   void CheckTimes();
   void Watch(Exchange& exchange, TimePoint now);  // looks at it again when something is due

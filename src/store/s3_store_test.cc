@@ -554,5 +554,44 @@ TEST(S3Store, ListsThatAreNoneAreUnavailable) {
   }
 }
 
+// On a machine without a processor to spare a hedge's timer fires while the answer lies unread.
+TEST(S3Store, WhatHasArrivedIsReadBeforeWhatIsNewIsSent) {
+  std::latch may_answer(1);
+  std::latch answered(1);
+  const ScriptedServer server([&](const Request& request, Peer& peer) {
+    const bool first = request.number == 0;
+    if (first) may_answer.wait();
+    peer.Send(ServeObject(request, kObject, kTag));
+    if (first) answered.count_down();
+  });
+  S3Store store(QuickOptions());
+  std::stop_source stop;  // of the twin
+  GetRequest awaited = GetOf(server.endpoint(), Range::Slice(0, 4));
+  awaited.on_first_byte = [&] { stop.request_stop(); };
+  std::promise<arrow::Result<GetResult>> first;
+  store.StartGet(std::move(awaited), {}, [&](auto result) { first.set_value(std::move(result)); });
+  ASSERT_TRUE(server.WaitForRequests(1));
+  // Another one's end keeps the loop's thread until both the answer and the twin wait for it.
+  std::latch busy(1);
+  std::latch go_on(1);
+  store.StartGet(GetOf(server.endpoint(), Range::Slice(4, 4)), {}, [&](const auto&) {
+    busy.count_down();
+    go_on.wait();
+  });
+  busy.wait();
+  may_answer.count_down();
+  answered.wait();
+  const auto costs = std::make_shared<Costs>();
+  std::promise<arrow::Result<GetResult>> twin;
+  store.StartGet(GetOf(server.endpoint(), Range::Slice(0, 4)),
+                 {.stop = stop.get_token(), .costs = costs},
+                 [&](auto result) { twin.set_value(std::move(result)); });
+  go_on.count_down();
+  EXPECT_EQ(first.get_future().get()->bytes->ToString(), "0123");
+  EXPECT_EQ(CodeOf(twin.get_future().get()), ErrorCode::kCancelled);
+  EXPECT_EQ(costs->requests, 0) << "it was sent";
+  EXPECT_EQ(server.requests().size(), 2U);
+}
+
 }  // namespace
 }  // namespace eider::store
