@@ -111,7 +111,7 @@ TEST_P(ReaderOnceTest, EachPageComesOnce) {
 TEST_F(ReaderTest, WithAFullDiskNobodyFetchesWhatItHasRead) {
   Restart({});
   blocks_->Disable();
-  for (int round = 0; round < 300 && !HasFailure(); ++round) {
+  for (int round = 0; round < 150 && !HasFailure(); ++round) {
     const std::string key = "o" + std::to_string(round);
     const store::Version version = store_->Put(key, Bytes(kSize));
     std::barrier begin(kThreads);
