@@ -57,8 +57,8 @@ void Reader::Prefetch(const Source& source, const ObjectPtr& object,
 }
 
 arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::List(
-    const store::ListRequest& request, QueryReads& reads) {
-  return impl_->List(request, reads);
+    const store::ListRequest& request, QueryReads& reads, const GoOn& go_on) {
+  return impl_->List(request, reads, go_on);
 }
 
 void Reader::Invalidate(const std::string& url, bool prefix) { impl_->Invalidate(url, prefix); }
@@ -129,6 +129,7 @@ void Reader::Impl::Invalidate(const std::string& url, bool prefix) {
       if (related) listed_entries_ -= list->second.entries();
       list = related ? lists_.erase(list) : std::next(list);
     }
+    std::erase_if(list_age_, [&](const std::string& key) { return !lists_.contains(key); });
   }
   if (prefix) {
     blocks_->DropPrefix(url);

@@ -119,9 +119,13 @@ class Reader {
   struct Listing {
     std::vector<store::ListPage::Entry> entries;
     std::vector<std::string> prefixes;
+    bool whole = true;  // false: given up, and then there is nothing in it
   };
+  // Asked after each page but the last, with all that came so far: false gives the list up. What it
+  // says goes by the list's request (its url among it) and pages alone: it is remembered with them.
+  using GoOn = std::function<bool(const Listing& so_far)>;
   arrow::Result<std::shared_ptr<const Listing>> List(const store::ListRequest& request,
-                                                     QueryReads& reads);
+                                                     QueryReads& reads, const GoOn& go_on = {});
 
   // Forgets pages, metadata and lists of what a write has replaced: an object's URL, or (with
   // `prefix`) everything under one.

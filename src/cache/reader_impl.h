@@ -33,7 +33,7 @@ class Reader::Impl {
   void Prefetch(const Source& source, const ObjectPtr& object, const std::vector<Extent>& extents,
                 QueryReads& reads);
   arrow::Result<std::shared_ptr<const Listing>> List(const store::ListRequest& request,
-                                                     QueryReads& reads);
+                                                     QueryReads& reads, const GoOn& go_on);
   void Invalidate(const std::string& url, bool prefix);
   void Clear();
   BlockCacheStats stats() const { return blocks_->stats(); }
@@ -98,7 +98,10 @@ class Reader::Impl {
 
   // Lists.
   arrow::Result<std::shared_ptr<Listing>> ListAll(store::ListRequest request,
-                                                  const QueryReads& reads);
+                                                  const QueryReads& reads, const GoOn& go_on);
+  // One that this query has, or any of these may have.
+  std::shared_ptr<const Listing> KnownList(const std::string& key, QueryReads& reads)
+      EIDER_REQUIRES(mutex_);
   void RememberList(const std::string& key, CachedList list) EIDER_REQUIRES(mutex_);
 
   const std::shared_ptr<store::ObjectStore> store_;

@@ -15,12 +15,27 @@ std::string KeyOf(const store::ListRequest& request) {
          request.prefix + '\n' + request.delimiter;
 }
 
+// A list that was given up is remembered for who would give it up again.
+std::string GivenUpKeyOf(const std::string& key, const store::ListRequest& request) {
+  return key + '\n' + request.url;
+}
+
 }  // namespace
 
+std::shared_ptr<const Reader::Listing> Reader::Impl::KnownList(const std::string& key,
+                                                               QueryReads& reads) {
+  if (auto listing = reads.memory()->Listed(key)) return listing;
+  if (reads.mode() == Mode::kOff || reads.mode() == Mode::kRefresh) return nullptr;
+  const auto there = lists_.find(key);
+  if (there == lists_.end() || !IsListFresh(there->second.asked_at_ms)) return nullptr;
+  reads.memory()->List(key, there->second.listing);
+  return there->second.listing;
+}
+
 arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
-    const store::ListRequest& request, QueryReads& reads) {
+    const store::ListRequest& request, QueryReads& reads, const GoOn& go_on) {
   const std::string key = KeyOf(request);
-  const bool strict = reads.mode() == Mode::kOff || reads.mode() == Mode::kRefresh;
+  const std::string given_up_key = GivenUpKeyOf(key, request);
   const store::Scope& scope = reads.scope();
   const std::stop_callback wake(scope.stop, [this] {
     base::MutexLock lock(mutex_);
@@ -30,12 +45,8 @@ arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
   {
     base::MutexLock lock(mutex_);
     while (true) {
-      if (auto listing = reads.memory()->Listed(key)) return listing;
-      const auto there = lists_.find(key);
-      if (!strict && there != lists_.end() && IsListFresh(there->second.asked_at_ms)) {
-        reads.memory()->List(key, there->second.listing);
-        return there->second.listing;
-      }
+      if (auto listing = KnownList(key, reads)) return listing;
+      if (auto listing = go_on ? KnownList(given_up_key, reads) : nullptr) return listing;
       if (listing_.insert(key).second) break;
       // Somebody asks for it: the answer may do for both.
       ++reads.counters().shared_fetches;
@@ -51,20 +62,22 @@ arrow::Result<std::shared_ptr<const Reader::Listing>> Reader::Impl::List(
     invalidations = invalidations_;
   }
   const int64_t asked_at_ms = clock_.MonotonicMs();
-  const arrow::Result<std::shared_ptr<Listing>> listing = ListAll(request, reads);
+  const arrow::Result<std::shared_ptr<Listing>> listing = ListAll(request, reads, go_on);
   base::MutexLock lock(mutex_);
   listing_.erase(key);
   listed_.NotifyAll();
   ARROW_RETURN_NOT_OK(listing.status());
-  reads.memory()->List(key, *listing);
+  const std::string& known_as = (*listing)->whole ? key : given_up_key;
+  reads.memory()->List(known_as, *listing);
   if (reads.mode() != Mode::kOff && invalidations == invalidations_) {
-    RememberList(key, {request.bucket + '/' + request.prefix, *listing, asked_at_ms});
+    RememberList(known_as, {request.bucket + '/' + request.prefix, *listing, asked_at_ms});
   }
   return std::shared_ptr<const Listing>(*listing);
 }
 
 arrow::Result<std::shared_ptr<Reader::Listing>> Reader::Impl::ListAll(store::ListRequest request,
-                                                                      const QueryReads& reads) {
+                                                                      const QueryReads& reads,
+                                                                      const GoOn& go_on) {
   auto listing = std::make_shared<Listing>();
   do {
     ARROW_ASSIGN_OR_RAISE(store::ListPage page, store_->List(request, reads.scope()));
@@ -77,6 +90,10 @@ arrow::Result<std::shared_ptr<Reader::Listing>> Reader::Impl::ListAll(store::Lis
                            " objects: name a longer prefix before the first wildcard");
     }
     request.continuation = std::move(page.continuation);
+    if (go_on && !request.continuation.empty() && !go_on(*listing)) {
+      *listing = Listing{.whole = false};
+      return listing;
+    }
   } while (!request.continuation.empty());
   return listing;
 }

@@ -23,6 +23,29 @@ TEST_F(ReaderListsTest, EveryPageIsInIt) {
   EXPECT_EQ(store_->lists(), 3);
 }
 
+TEST_F(ReaderListsTest, AListMayBeGivenUpAfterAPage) {
+  for (int i = 0; i < 7; ++i) store_->Put("d/" + std::to_string(i), "x");
+  store_->SetPageKeys(3);
+  const auto up_to = [](size_t keys) {
+    return [keys](const Reader::Listing& so_far) { return so_far.entries.size() < keys; };
+  };
+  auto query = Query();
+  auto listing = reader_->List(ListOf("d/"), *query, up_to(6));
+  ASSERT_TRUE(listing.ok()) << listing.status();
+  EXPECT_FALSE((*listing)->whole);
+  EXPECT_TRUE((*listing)->entries.empty());
+  EXPECT_EQ(store_->lists(), 2);
+  // Who would give it up again needs no request; who wants all of it is not served by it.
+  EXPECT_FALSE((*reader_->List(ListOf("d/"), *query, up_to(6)))->whole);
+  EXPECT_FALSE((*reader_->List(ListOf("d/"), *Query(), up_to(6)))->whole);
+  EXPECT_EQ(store_->lists(), 2);
+  EXPECT_EQ(Count(*query), 7U);
+  EXPECT_EQ(store_->lists(), 5);
+  // What is there whole is given whole.
+  EXPECT_TRUE((*reader_->List(ListOf("d/"), *query, up_to(6)))->whole);
+  EXPECT_EQ(store_->lists(), 5);
+}
+
 TEST_F(ReaderListsTest, AQuerySeesOneListAndOthersAYoungOne) {
   store_->Put("d/1", "x");
   auto query = Query();

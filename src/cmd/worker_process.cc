@@ -77,6 +77,10 @@ std::function<arrow::Status()> MakeProbe(const config::S3Options& s3) {
   return [s3]() -> arrow::Status {
     const bool aws = s3.endpoint.empty();
     const std::string endpoint = aws ? AwsS3Host(s3.region) : s3.endpoint;
+    if (!s3.proxy.empty()) {  // S3 itself may be out of reach, and its name unknown here
+      const auto proxy = config::ParseHostPort(s3.proxy.substr(s3.proxy.find("://") + 3));
+      if (proxy) return CheckReachable(proxy->host, proxy->port, kProbeTimeoutMs);
+    }
     if (s3.use_ssl && (!aws || !s3.ca_file.empty())) {
       const auto address = config::ParseHostPort(endpoint);
       const int port = address && address->port != 0 ? address->port : kHttpsPort;

@@ -33,6 +33,8 @@ static_assert(kStallTimeoutMs < kDefaultTimeoutMs, "a stalled client is found be
 inline constexpr int kMaxRelays = 4'096;
 // What a worker said it has finished, and does not arrive meanwhile: its connection is dead.
 inline constexpr int64_t kFinishedGraceMs = 10 * kSecondMs;
+// How long an answer whose headers (or trailers) tell what it cost waits for its worker's report.
+inline constexpr int64_t kFiguresWaitMs = 100;
 // Orders to workers (stop, ...) under way at one time, each by a thread.
 inline constexpr int kMaxOrders = 64;
 inline constexpr int kMaxOrdersPerWorker = 4;
@@ -57,6 +59,7 @@ inline constexpr int64_t kOpeningBytes = 1 * kMiB;          // of the first GET 
 inline constexpr int64_t kLargeOpeningBytes = 64 * kKiB;    // the same of one known to be larger
 inline constexpr size_t kMaxMetadataEntries = 200'000;      // objects whose version is remembered
 inline constexpr size_t kMaxListedKeys = 5'000'000;         // of one glob
+inline constexpr size_t kMaxGlobLists = 8;                  // of one glob at a time
 inline constexpr size_t kMaxCachedListEntries = 1'000'000;  // keys of all remembered lists
 inline constexpr int64_t kMaxListAgeMs = 10 * kSecondMs;    // where objects are never asked about
 inline constexpr int kMaxFetchRounds = 8;                   // of one read, until it has every page
@@ -105,6 +108,7 @@ inline constexpr int64_t kMaxS3ErrorBytes = 64 * kKiB;
 inline constexpr int64_t kMaxS3ListBytes = 16 * kMiB;   // 1,000 keys of 1 KiB, percent-encoded
 inline constexpr int64_t kMaxS3WholeBytes = 64 * kMiB;  // of a server that knows no ranges
 inline constexpr int64_t kMaxS3KeysPerPage = 1'000;
+inline constexpr size_t kMaxBucketRegions = 1'000;  // buckets known to be elsewhere than configured
 static_assert(kMaxS3HostConnections <= kMaxS3Connections);
 
 // Retries of S3: full jitter up to base * 2^n, and tokens that requests earn and retries spend.

@@ -155,7 +155,7 @@ void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finis
     base::MutexLock lock(mutex_);
     if (const auto at = relayed_.find(id); at != relayed_.end()) relayed = at->second;
   }
-  if (relayed != nullptr) relayed->OnWorkerFinished(finished.attempt);
+  if (relayed != nullptr) relayed->OnWorkerFinished(finished.attempt, finished.figures);
   const protocol::Figures& figures = finished.figures;
   metrics_.TaskRan(figures.run_us);
   metrics_.Relayed(figures.rows, figures.bytes);

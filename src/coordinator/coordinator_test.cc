@@ -37,6 +37,12 @@ class CollectingSink final : public ResultSink {
     return refuse_writes ? MakeError(ErrorCode::kCancelled, "the client has gone")
                          : arrow::Status::OK();
   }
+  int64_t figures_wait_ms() const override { return wait_ms; }
+  void Report(const protocol::Figures& figures) override {
+    base::MutexLock lock(mutex_);
+    EXPECT_FALSE(end_) << "figures after the end";
+    figures_ = figures;
+  }
   void End() override { Finish(arrow::Status::OK()); }
   void Fail(const arrow::Status& why) override { Finish(why); }
 
@@ -53,6 +59,10 @@ class CollectingSink final : public ResultSink {
     base::MutexLock lock(mutex_);
     while (writes_ == 0) changed_.Wait(mutex_);
   }
+  std::optional<protocol::Figures> figures() {
+    base::MutexLock lock(mutex_);
+    return figures_;
+  }
   ClaimInfo claim() {
     base::MutexLock lock(mutex_);
     return claim_;
@@ -65,6 +75,7 @@ class CollectingSink final : public ResultSink {
   }
 
   bool refuse_writes = false;
+  int64_t wait_ms = 0;
 
  private:
   void Finish(arrow::Status status) {
@@ -81,6 +92,7 @@ class CollectingSink final : public ResultSink {
   std::string body_ EIDER_GUARDED_BY(mutex_);
   int writes_ EIDER_GUARDED_BY(mutex_) = 0;
   ClaimInfo claim_ EIDER_GUARDED_BY(mutex_);
+  std::optional<protocol::Figures> figures_ EIDER_GUARDED_BY(mutex_);
   std::optional<arrow::Status> end_ EIDER_GUARDED_BY(mutex_);
 };
 
@@ -138,8 +150,9 @@ class CoordinatorTest : public testing::Test {
     base::MutexLock lock(mutex_);
     while (log_.find(part) == std::string::npos) changed_.Wait(mutex_);
   }
-  std::shared_ptr<CollectingSink> Submit(protocol::Query query = Select()) {
+  std::shared_ptr<CollectingSink> Submit(protocol::Query query = Select(), int64_t wait_ms = 0) {
     auto sink = std::make_shared<CollectingSink>();
+    sink->wait_ms = wait_ms;
     submitted_ = coordinator_->Relay(std::move(query), sink);
     return sink;
   }
@@ -243,6 +256,19 @@ TEST_F(CoordinatorTest, AResultThatItsWorkerHasFinishedArrivesOrIsLost) {
     EXPECT_TRUE(error.retryable);
     EXPECT_THAT(error.message, HasSubstr("did not arrive"));
   }
+}
+
+TEST_F(CoordinatorTest, TheEndWaitsForWhatTheQueryCostAndNotForLong) {
+  Start({"w1"});
+  workers_["w1"]->SetScripts({{.batches = 3}, {.batches = 3, .report = false}});
+  const auto told = Submit(Select(), /*wait_ms=*/10'000);
+  ASSERT_TRUE(told->WaitForEnd().ok());
+  ASSERT_TRUE(told->figures());
+  EXPECT_EQ(told->figures()->rows, 3);
+  const auto untold = Submit(Select(), /*wait_ms=*/20);
+  ASSERT_TRUE(untold->WaitForEnd().ok());
+  EXPECT_EQ(untold->Rows(), 3);
+  EXPECT_FALSE(untold->figures());
 }
 
 TEST_F(CoordinatorTest, MoreRelaysThanThreadsWaitInLine) {

@@ -5,6 +5,7 @@
 #include <arrow/ipc/writer.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/error.h"
@@ -79,9 +80,13 @@ void RelayedQuery::OnWorkerDown(const std::string& worker_id) {
   if (stream_ != nullptr) stream_->Cancel();
 }
 
-void RelayedQuery::OnWorkerFinished(const protocol::AttemptId& attempt) {
+void RelayedQuery::OnWorkerFinished(const protocol::AttemptId& attempt,
+                                    const protocol::Figures& figures) {
   base::MutexLock lock(mutex_);
-  if (running_ && attempt.attempt == attempt_) worker_finished_ms_ = context_.clock.MonotonicMs();
+  if (attempt.attempt != attempt_) return;
+  if (running_) worker_finished_ms_ = context_.clock.MonotonicMs();
+  figures_ = figures;
+  reported_.NotifyAll();
 }
 
 void RelayedQuery::Check() {
@@ -123,6 +128,7 @@ void RelayedQuery::RunAttempt(const schedule::Claim& claim) {
     worker_id_ = claim.worker_id;
     attempt_ = claim.attempt.attempt;
     worker_finished_ms_.reset();
+    figures_.reset();
     gave_up_ = false;
   }
   Conclude(claim, Stream(claim));
@@ -252,6 +258,20 @@ void RelayedQuery::Conclude(const schedule::Claim& claim, const Result& result) 
   Finish(status);
 }
 
+void RelayedQuery::Report() {
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(sink_->figures_wait_ms());
+  std::optional<protocol::Figures> figures;
+  {
+    base::MutexLock lock(mutex_);
+    while (!figures_ && std::chrono::steady_clock::now() < until) {
+      reported_.WaitUntil(mutex_, until);
+    }
+    figures = figures_;
+  }
+  if (figures) sink_->Report(*figures);
+}
+
 void RelayedQuery::Finish(const arrow::Status& status) {
   std::optional<base::ErrorInfo> error;
   if (!status.ok()) error = base::ErrorOf(status);
@@ -263,6 +283,7 @@ void RelayedQuery::Finish(const arrow::Status& status) {
   if (error) {
     sink_->Fail(status);
   } else {
+    Report();
     sink_->End();
   }
   context_.ended(query_.id);

@@ -51,7 +51,8 @@ class RelayedQuery final : public TaskListener,
   // The worker is no longer attached: an attempt on it is lost.
   void OnWorkerDown(const std::string& worker_id) EIDER_EXCLUDES(mutex_);
   // The worker says that it has ended the attempt: what it gave is on its way.
-  void OnWorkerFinished(const protocol::AttemptId& attempt) EIDER_EXCLUDES(mutex_);
+  void OnWorkerFinished(const protocol::AttemptId& attempt, const protocol::Figures& figures)
+      EIDER_EXCLUDES(mutex_);
   // Gives up an attempt whose worker has finished and whose result does not come. The worker may
   // be in good health while the connection of its results alone is dead.
   void Check() EIDER_EXCLUDES(mutex_);
@@ -77,7 +78,9 @@ class RelayedQuery final : public TaskListener,
   Result Judge(const schedule::Claim& claim, const arrow::Status& error) EIDER_EXCLUDES(mutex_);
   // Gives up the sink after an attempt; what was rejected meanwhile ends the query.
   void Conclude(const schedule::Claim& claim, const Result& result) EIDER_EXCLUDES(mutex_);
-  void Finish(const arrow::Status& status);
+  void Finish(const arrow::Status& status) EIDER_EXCLUDES(mutex_);
+  // Tells the sink what the query cost, where it wants to know and the worker reports soon.
+  void Report() EIDER_EXCLUDES(mutex_);
 
   RelayContext& context_;
   const protocol::Query query_;
@@ -87,13 +90,15 @@ class RelayedQuery final : public TaskListener,
   bool sink_failed_ = false;  // the same
 
   base::Mutex mutex_;
+  base::CondVar reported_;
   bool running_ EIDER_GUARDED_BY(mutex_) = false;  // an attempt has the sink
   bool finished_ EIDER_GUARDED_BY(mutex_) = false;
   bool worker_gone_ EIDER_GUARDED_BY(mutex_) = false;
   std::string worker_id_ EIDER_GUARDED_BY(mutex_);  // of the running attempt
   int attempt_ EIDER_GUARDED_BY(mutex_) = 0;        // its number
   std::optional<int64_t> worker_finished_ms_ EIDER_GUARDED_BY(mutex_);
-  std::optional<int64_t> reading_since_ms_ EIDER_GUARDED_BY(mutex_);  // waits for the worker
+  std::optional<protocol::Figures> figures_ EIDER_GUARDED_BY(mutex_);  // of that attempt
+  std::optional<int64_t> reading_since_ms_ EIDER_GUARDED_BY(mutex_);   // waits for the worker
   bool gave_up_ EIDER_GUARDED_BY(mutex_) = false;
   std::optional<base::ErrorInfo> rejected_ EIDER_GUARDED_BY(mutex_);
   std::shared_ptr<RemoteStream> stream_ EIDER_GUARDED_BY(mutex_);

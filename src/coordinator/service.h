@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/figures.h"
 #include "protocol/query.h"
 
 namespace eider::coordinator {
@@ -26,8 +27,8 @@ struct ClaimInfo {
 };
 
 // Where a relayed result goes: the HTTP response. Called by one relay thread at a time, in the
-// order Begin, Write*, then End or Fail; Fail alone when nothing began. Begin comes again where an
-// attempt was lost before the first Write.
+// order Begin, Write*, perhaps Report, then End or Fail; Fail alone when nothing began. Begin comes
+// again where an attempt was lost before the first Write.
 class ResultSink {
  public:
   virtual ~ResultSink() = default;
@@ -35,6 +36,10 @@ class ResultSink {
   // Bytes of one Arrow IPC stream. Blocks while the client is slow (back-pressure); CANCELLED when
   // the client is gone.
   virtual arrow::Status Write(std::shared_ptr<arrow::Buffer> bytes) = 0;
+  // How long End may be put off for what the query cost; 0: nobody here wants to know.
+  virtual int64_t figures_wait_ms() const { return 0; }
+  // What it cost, where its worker has told it in that time.
+  virtual void Report(const protocol::Figures&) {}
   // The result is whole.
   virtual void End() = 0;
   // It is not: before Begin an error answer, after it a broken connection.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "cache/reader.h"
@@ -12,10 +11,6 @@
 namespace eider::engine {
 
 class QueryState;
-
-// Whether a key matches a pattern by httpfs's rules: folder by folder, `**` for any number of them,
-// `*`, `?` and `[...]` within one.
-bool MatchesGlob(std::string_view key, std::string_view pattern);
 
 // The objects that `path` matches, sorted and spelt as it is, with the size, ETag and time that the
 // list gave; without a wildcard the one path as it is. `source` is where it is. Throws what a

@@ -170,8 +170,6 @@ std::optional<cache::Source> ReadPath::FindObject(const std::string& path,
   }
   SecretReader secret(opener, path);
   // What we do not speak, httpfs does.
-  if (!secret.SecretText("bearer_token").empty()) return std::nullopt;
-  if (secret.Flag("requester_pays", "s3_requester_pays", false)) return std::nullopt;
   if (secret.Flag("s3_url_compatibility_mode", "s3_url_compatibility_mode", false)) {
     return std::nullopt;
   }
@@ -180,6 +178,8 @@ std::optional<cache::Source> ReadPath::FindObject(const std::string& path,
   access.key_id = secret.Text("key_id", "s3_access_key_id");
   access.secret_key = secret.Text("secret", "s3_secret_access_key");
   access.session_token = secret.Text("session_token", "s3_session_token");
+  access.bearer_token = secret.SecretText("bearer_token");
+  access.requester_pays = secret.Flag("requester_pays", "s3_requester_pays", false);
   access.use_ssl = secret.Flag("use_ssl", "s3_use_ssl", true);
   access.ca_file = s3_.ca_file;
   access.proxy = s3_.proxy;

@@ -100,6 +100,10 @@ arrow::Status ConfigureHttpfs(Runner* runner, const EngineOptions& options) {
   ARROW_RETURN_NOT_OK(runner->Set("httpfs_connection_caching", "true"));
   // It never revalidates: an object that was overwritten would be read with its old size.
   ARROW_RETURN_NOT_OK(runner->Set("enable_http_metadata_cache", "false"));
+  // Every query can read the setting: one with a password stays out of it.
+  if (!options.s3.proxy.empty() && options.s3.proxy.find('@') == std::string::npos) {
+    ARROW_RETURN_NOT_OK(runner->Set("http_proxy", Quoted(options.s3.proxy)));
+  }
   if (options.s3.ca_file.empty()) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(runner->Set("ca_cert_file", Quoted(options.s3.ca_file)));
   return runner->Set("enable_server_cert_verification", "true");

@@ -34,7 +34,8 @@ ErrorDocument ParseDocument(std::string_view body) {
 
 // Servers have been seen to repeat what they were sent.
 std::string WithoutCredentials(std::string text, const Access& access) {
-  for (const std::string* secret : {&access.secret_key, &access.session_token, &access.key_id}) {
+  for (const std::string* secret :
+       {&access.secret_key, &access.session_token, &access.bearer_token, &access.key_id}) {
     if (secret->empty()) continue;
     for (size_t at = text.find(*secret); at != std::string::npos; at = text.find(*secret, at)) {
       text.replace(at, secret->size(), "...");
@@ -84,11 +85,25 @@ ErrorCode CodeOf(int status, const ErrorDocument& document, bool is_signed) {
   }
 }
 
+// It becomes part of a host's name.
+bool IsRegion(std::string_view text) {
+  constexpr size_t kMaxChars = 40;
+  return !text.empty() && text.size() <= kMaxChars &&
+         std::ranges::all_of(text, [](unsigned char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+std::string RegionIn(const HttpHead& head, const ErrorDocument& document) {
+  std::string region(head.Find("x-amz-bucket-region"));
+  if (region.empty()) region = document.region;
+  return IsRegion(region) ? region : std::string();
+}
+
 // What the user can do about it; begins with ": " where there is something.
 std::string Advice(const Subject& subject, ErrorCode code, const HttpHead& head,
                    const ErrorDocument& document) {
-  std::string region(head.Find("x-amz-bucket-region"));
-  if (region.empty()) region = document.region;
+  const std::string region = RegionIn(head, document);
   const bool elsewhere = !region.empty() && region != subject.access.region;
   if (elsewhere && (head.status == 400 || (head.status >= 300 && head.status < 400))) {
     return ": bucket `" + subject.bucket + "` is in region `" + region +
@@ -107,7 +122,7 @@ std::string Advice(const Subject& subject, ErrorCode code, const HttpHead& head,
   }
   if (document.code == "RequestTimeTooSkewed") return ". Set this machine's clock";
   if (code == ErrorCode::kPermissionDenied && !subject.access.plain_http) {
-    if (!IsSigned(subject.access)) {
+    if (IsAnonymous(subject.access)) {
       return ". The request was anonymous: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
              "create a secret";
     }
@@ -179,6 +194,10 @@ arrow::Status NonsenseError(const Subject& subject, std::string_view why) {
   return base::MakeError(ErrorCode::kStorageUnavailable,
                          "cannot read " + Where(subject) + ": the answer of " +
                              subject.access.endpoint + " makes no sense: " + std::string(why));
+}
+
+std::string RegionInRefusal(const HttpHead& head, std::string_view body) {
+  return RegionIn(head, ParseDocument(body));
 }
 
 int64_t SizeInError(std::string_view body) {

@@ -31,6 +31,9 @@ arrow::Status EndError(const Subject& subject, const ExchangeEnd& end);
 // An answer that makes no sense: STORAGE_UNAVAILABLE.
 arrow::Status NonsenseError(const Subject& subject, std::string_view why);
 
+// The region that a refusal says its bucket is in; empty where it names none (or what can be none).
+std::string RegionInRefusal(const HttpHead& head, std::string_view body);
+
 // The size in the error document of a 416; -1 where it has none.
 int64_t SizeInError(std::string_view body);
 

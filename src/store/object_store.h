@@ -25,7 +25,9 @@ struct Access {
   std::string key_id;    // empty: requests are anonymous
   std::string secret_key;
   std::string session_token;
-  bool path_style = false;  // endpoint/bucket/key instead of bucket.endpoint/key
+  std::string bearer_token;     // of Google: sent instead of a signature
+  bool requester_pays = false;  // the bucket's owner does not
+  bool path_style = false;      // endpoint/bucket/key instead of bucket.endpoint/key
   bool use_ssl = true;
   std::string ca_file;  // empty: the system's
   std::string proxy;    // "http://host:port"; empty: none

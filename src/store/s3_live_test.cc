@@ -37,8 +37,10 @@ class S3LiveTest : public testing::Test {
     access->key_id = Variable("AWS_ACCESS_KEY_ID");
     access->secret_key = Variable("AWS_SECRET_ACCESS_KEY");
     access->session_token = Variable("AWS_SESSION_TOKEN");
-    access->path_style = true;
-    access->use_ssl = false;
+    access->path_style = Variable("EIDER_TEST_S3_STYLE") != "vhost";
+    access->ca_file = Variable("EIDER_TEST_S3_CA");
+    access->use_ssl = !access->ca_file.empty();
+    access->proxy = Variable("EIDER_TEST_S3_PROXY");
     access_ = std::move(access);
     store_ = MakeStore({.jitter_seed = 1});
   }
@@ -119,6 +121,20 @@ TEST_F(S3LiveTest, RangesAndConditions) {
   EXPECT_EQ(empty->version.size, 0);
   const auto missing = store_->Get(Request("missing", Range::Suffix(100)), {});
   EXPECT_EQ(base::ErrorOf(missing.status()).code, base::ErrorCode::kNotFound) << missing.status();
+}
+
+TEST_F(S3LiveTest, AWrongRegionIsPutRight) {
+  auto elsewhere = std::make_shared<Access>(*access_);
+  elsewhere->region = "eu-west-1";
+  GetRequest request = Request("odd/plain.txt", Range::Suffix(5));
+  request.access = elsewhere;
+  const auto costs = std::make_shared<Costs>();
+  const auto got = store_->Get(request, {.costs = costs});
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->bytes->ToString(), "n.txt");
+  EXPECT_EQ(costs->requests, 2);
+  EXPECT_TRUE(store_->Stat(request, {.costs = costs}).ok());
+  EXPECT_EQ(costs->requests, 3) << "it is known by now";
 }
 
 TEST_F(S3LiveTest, WrongSecretIsRefused) {

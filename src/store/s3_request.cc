@@ -23,6 +23,9 @@ std::string ObjectUrlOf(const GetRequest& request) {
 
 HttpRequest Begin(HttpRequest::Kind kind, std::string url, std::shared_ptr<const Access> access) {
   HttpRequest http{.kind = kind, .url = std::move(url), .access = std::move(access)};
+  if (!http.access->plain_http && !http.access->bearer_token.empty()) {
+    http.headers.push_back("Authorization: Bearer " + http.access->bearer_token);
+  }
   if (!IsSigned(*http.access)) return http;
   // Of the empty body. libcurl signs what is here and would not send it by itself.
   http.headers.emplace_back(
@@ -30,12 +33,19 @@ HttpRequest Begin(HttpRequest::Kind kind, std::string url, std::shared_ptr<const
   if (!http.access->session_token.empty()) {
     http.headers.push_back("x-amz-security-token: " + http.access->session_token);
   }
+  if (http.access->requester_pays) http.headers.emplace_back("x-amz-request-payer: requester");
   return http;
 }
 
 }  // namespace
 
-bool IsSigned(const Access& access) { return !access.plain_http && !access.key_id.empty(); }
+bool IsSigned(const Access& access) {
+  return !access.plain_http && access.bearer_token.empty() && !access.key_id.empty();
+}
+
+bool IsAnonymous(const Access& access) {
+  return !IsSigned(access) && (access.plain_http || access.bearer_token.empty());
+}
 
 std::string RangeHeader(const Range& range) {
   if (range.kind == Range::Kind::kSuffix) return "bytes=-" + std::to_string(range.length);

@@ -15,6 +15,8 @@ HttpRequest BucketList(const ListRequest& request);
 
 // Whether requests with `access` are signed.
 bool IsSigned(const Access& access);
+// Whether they say for whom they are at all.
+bool IsAnonymous(const Access& access);
 
 // "bytes=0-99", "bytes=-1048576". REQUIRES: a length above 0.
 std::string RangeHeader(const Range& range);

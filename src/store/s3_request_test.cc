@@ -39,6 +39,28 @@ TEST(S3Request, HeadersOfAGet) {
   EXPECT_THAT(ObjectHead(request).headers, Not(Contains(HasSubstr("Range"))));
 }
 
+TEST(S3Request, WhoPaysIsSaidToThoseWhoKnowWhoAsks) {
+  constexpr char kPays[] = "x-amz-request-payer: requester";
+  const auto access = std::make_shared<const Access>(
+      Access{.endpoint = "h", .key_id = "K", .requester_pays = true});
+  EXPECT_THAT(ObjectGet(RequestFor(*access)).headers, Contains(kPays));
+  EXPECT_THAT(ObjectHead(RequestFor(*access)).headers, Contains(kPays));
+  EXPECT_THAT(BucketList({.access = access, .bucket = "b"}).headers, Contains(kPays));
+  EXPECT_THAT(ObjectGet(RequestFor({.endpoint = "h", .requester_pays = true})).headers,
+              Not(Contains(kPays)));
+  EXPECT_THAT(ObjectGet(RequestFor({.endpoint = "h", .key_id = "K"})).headers,
+              Not(Contains(kPays)));
+}
+
+TEST(S3Request, ABearerTokenStandsInForASignature) {
+  const Access access{.endpoint = "h", .key_id = "K", .bearer_token = "T0k"};
+  EXPECT_FALSE(IsSigned(access));
+  EXPECT_FALSE(IsAnonymous(access));
+  EXPECT_THAT(ObjectGet(RequestFor(access)).headers, Contains("Authorization: Bearer T0k"));
+  const Access web{.endpoint = "h", .bearer_token = "T0k", .plain_http = true};
+  EXPECT_THAT(ObjectGet(RequestFor(web)).headers, Not(Contains(HasSubstr("Authorization"))));
+}
+
 TEST(S3Request, OnlyStrongETagsBecomeConditions) {
   for (const std::string& tag : {std::string("W/\"v\""), TagOfTime(1000, 5)}) {
     GetRequest request = RequestFor({.endpoint = "h"});

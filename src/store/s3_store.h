@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "store/bucket_regions.h"
 #include "store/curl_loop.h"
 #include "store/object_store.h"
 #include "store/transfer_options.h"
@@ -10,7 +11,9 @@
 namespace eider::store {
 
 // One try a call: RetryingStore makes more of them. Errors that another try may mend are
-// STORAGE_UNAVAILABLE with `retryable`, and `retry_after_ms` where the server said so.
+// STORAGE_UNAVAILABLE with `retryable`, and `retry_after_ms` where the server said so. A request
+// that S3 refuses because its bucket is in another region is sent once more, to that one, and what
+// is asked of the bucket later goes there at once.
 class S3Store final : public ObjectStore {
  public:
   explicit S3Store(const TransferOptions& options) : loop_(options) {}
@@ -22,7 +25,11 @@ class S3Store final : public ObjectStore {
   arrow::Result<ListPage> List(const ListRequest& request, const Scope& scope) override;
 
  private:
-  CurlLoop loop_;
+  void Send(HttpRequest http, const std::string& bucket, const Scope& scope,
+            std::unique_ptr<Receiver> receiver);
+
+  BucketRegions regions_;
+  CurlLoop loop_;  // last: it uses the others
 };
 
 }  // namespace eider::store

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import socket
+import subprocess
+from http.client import HTTPConnection
 
 import eider
+import httpx
 import pyarrow as pa
 import pytest
 
@@ -67,6 +71,63 @@ def test_response_headers_and_record(cluster: Cluster) -> None:
         assert record["reason"] == reply.headers["x-eider-reason"]
         assert record["run_ms"] >= 0 and record["queue_ms"] >= 0
         assert record["error"] is None
+
+
+def test_headers_say_what_it_cost(cluster: Cluster, block_urls: list[str]) -> None:
+    http.post(cluster.url, "/clear_cache", {})
+    sql = f"SELECT * FROM '{block_urls[7]}'"
+    for cold in (True, False):
+        reply = http.post(cluster.url, "/read", {"query": sql})
+        told = {name[8:]: value for name, value in reply.headers.items() if "x-eider-" in name}
+        assert told["rows"] == "140"
+        assert (int(told["s3-bytes"]) > 0) is cold
+        assert (int(told["s3-requests"]) > 0) is cold
+        assert (float(told["cost-usd"]) > 0) is cold
+        record = http.get(cluster.url, f"/v1/queries/{told['query-id']}?wait_ms=5000").json()
+        for name in ("s3_requests", "s3_bytes", "cache_bytes", "cache_hits", "cache_misses"):
+            assert record[name] == int(told[name.replace("_", "-")]), name
+        for name in ("shared_fetches", "retries", "hedges", "s3_list_requests"):
+            assert record[name] == int(told[name.replace("_", "-")]), name
+    written = http.post(
+        cluster.url, "/write", {"query": "COPY (SELECT 5 AS n) TO 's3://out/figures.parquet'"}
+    )
+    assert "x-eider-s3-requests" in written.headers
+
+
+def stream_with_curl(url: str, headers: str) -> str:
+    command = ["curl", "-sS", "--dump-header", "-", "-o", "/dev/null", "-d", SMALL.decode()]
+    for header in (f"Accept: {http.ARROW_STREAM}", headers):
+        command += ["-H", header]
+    return subprocess.run(
+        [*command, f"{url}/read"], check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_a_stream_says_what_it_cost_in_its_trailers(cluster: Cluster) -> None:
+    got = stream_with_curl(cluster.url, "TE: trailers")
+    head, _, trailers = got.partition("\n\n")
+    assert "Trailer: X-Eider-Rows" in head
+    assert "X-Eider-Rows: 1" in trailers and "X-Eider-Cost-Usd: 0.0" in trailers
+    assert "X-Eider-Rows" not in stream_with_curl(cluster.url, "TE: deflate")
+
+
+def test_chunked_readers_take_trailers(cluster: Cluster) -> None:
+    """Twice on one connection: what follows the trailers is the next answer."""
+    headers = {"Accept": http.ARROW_STREAM, "TE": "trailers"}
+    with httpx.Client(base_url=cluster.url, headers=headers, timeout=60) as client:
+        for _ in range(2):
+            reply = client.post("/read", content=SMALL)
+            assert "trailer" in reply.headers
+            with pa.ipc.open_stream(reply.content) as reader:
+                assert reader.read_all().to_pylist() == [{"x": 42}]
+    host, port = cluster.url.removeprefix("http://").split(":")
+    plain = HTTPConnection(host, int(port), timeout=60)
+    for _ in range(2):
+        plain.request("POST", "/read", SMALL, headers)
+        with pa.ipc.open_stream(plain.getresponse().read()) as reader:
+            assert reader.read_all().to_pylist() == [{"x": 42}]
+    plain.close()
 
 
 def test_info_has_s3_figures(cluster: Cluster, block_urls: list[str]) -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from support import objects
 from support.cluster import MakeCluster
+from support.connect_proxy import ConnectProxy
 from support.paths import versitygw_binary
 from support.processes import Process, clean_environment, free_port
 from support.rig import BUCKET, QueryFailed, Rig
 from support.s3 import ACCESS_KEY, REGION, SECRET_KEY, S3Server
+from support.tls import make_tls
 from support.waiting import wait_until
 
 
@@ -115,6 +117,33 @@ def test_tls(make_cluster: MakeCluster, tmp_path: Path) -> None:
         server.stop()
 
 
+def test_where_s3_is_reached_by_a_proxy_alone(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    """Buckets as hosts, TLS, and a name that only the proxy knows: nothing goes around it."""
+    tls = make_tls(tmp_path, ["s3.test", f"{BUCKET}.s3.test"])
+    server = S3Server(tmp_path, tls, domain="s3.test")
+    proxy = ConnectProxy()
+    try:
+        server.make_bucket(BUCKET)
+        url = server.put(BUCKET, "d/x.parquet", objects.small_parquet())
+        environment = {
+            **server.environment(),
+            "AWS_ENDPOINT_URL": f"https://s3.test:{server.port}",
+            "AWS_CA_BUNDLE": str(tls.ca),
+        }
+        cluster = make_cluster(environment, workers=1, worker_options=["--s3-proxy", proxy.url])
+        with cluster.client() as client:
+            assert client.query(f"SELECT count(*) FROM '{url}'").fetchall() == [(500,)]
+            # Writes are DuckDB's own.
+            client.write({"query": f"COPY (SELECT 1 AS n) TO 's3://{BUCKET}/d/y.parquet'"})
+            found = client.query(f"SELECT count(*) FROM glob('s3://{BUCKET}/d/*')").fetchall()
+            assert found == [(2,)]
+        assert set(proxy.tunnels) == {f"{BUCKET}.s3.test:{server.port}"}
+        assert not proxy.refused
+    finally:
+        proxy.stop()
+        server.stop()
+
+
 def write_credentials(file: Path, secret: str) -> None:
     fresh = file.with_suffix(".new")
     fresh.write_text(f"[reader]\naws_access_key_id={ACCESS_KEY}\naws_secret_access_key={secret}\n")
@@ -145,6 +174,16 @@ def test_credentials_that_change_are_taken_over(
                 return False
 
         wait_until("the new keys are in use", answered, 10)
+
+
+def test_a_bucket_in_another_region(make_cluster: MakeCluster, s3: S3Server, rig: Rig) -> None:
+    url = rig.fresh("small.parquet", objects.small_parquet())
+    cluster = make_cluster({**s3.environment(), "AWS_REGION": "eu-west-1"}, workers=1)
+    with cluster.client() as client:
+        first = client.query(f"SELECT count(*) FROM '{url}'")
+        assert first.fetchall() == [(500,)]
+        folder = url.rpartition("/")[0]
+        assert client.query(f"SELECT count(*) FROM '{folder}/*.parquet'").fetchall() == [(500,)]
 
 
 def test_a_region_of_another_bucket_is_told(rig: Rig) -> None:

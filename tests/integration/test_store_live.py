@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from support.connect_proxy import ConnectProxy
 from support.paths import ROOT
 from support.processes import clean_environment
 from support.s3 import S3Server
+from support.tls import make_tls
 
 # The same as kOddKeys; each object holds its own name.
 ODD_KEYS = [
@@ -36,30 +38,57 @@ def newest_test_program() -> Path:
     return max(built, key=lambda path: path.stat().st_mtime)
 
 
+def fill(server: S3Server, data: Path) -> None:
+    server.make_bucket("live")
+    for key in ODD_KEYS:
+        server.put("live", key, key.encode())
+    server.put("live", "empty", b"")
+    many = data / "live" / "many"
+    many.mkdir()
+    for number in range(MANY_KEYS):
+        (many / f"{number:04}").write_bytes(b"x")
+
+
+def check(server: S3Server, host: str, **how: str) -> None:
+    """Runs the checks against `host`, by the way that `how` says."""
+    variables = {f"EIDER_TEST_S3_{name.upper()}": value for name, value in how.items()}
+    ran = subprocess.run(
+        [newest_test_program(), "--gtest_filter=S3LiveTest.*"],
+        env=clean_environment(
+            EIDER_TEST_S3_ENDPOINT=f"{host}:{server.port}", **variables, **server.environment()
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "SKIPPED" not in ran.stdout
+    assert "[  PASSED  ]" in ran.stdout
+
+
 def test_the_client_agrees_with_a_real_server(tmp_path: Path) -> None:
-    program = newest_test_program()
-    server = S3Server(tmp_path)
+    server = S3Server(tmp_path, domain="localhost")
     try:
-        server.make_bucket("live")
-        for key in ODD_KEYS:
-            server.put("live", key, key.encode())
-        server.put("live", "empty", b"")
-        many = tmp_path / "s3" / "live" / "many"
-        many.mkdir()
-        for number in range(MANY_KEYS):
-            (many / f"{number:04}").write_bytes(b"x")
-        environment = clean_environment(
-            EIDER_TEST_S3_ENDPOINT=f"127.0.0.1:{server.port}", **server.environment()
-        )
-        ran = subprocess.run(
-            [program, "--gtest_filter=S3LiveTest.*"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert "SKIPPED" not in ran.stdout
-        assert "[  PASSED  ]" in ran.stdout
+        fill(server, tmp_path / "s3")
+        check(server, "127.0.0.1")
+        # Buckets as hosts: live.localhost, which is this machine to libcurl.
+        check(server, "localhost", style="vhost")
     finally:
+        server.stop()
+
+
+def test_by_tls_through_a_proxy(tmp_path: Path) -> None:
+    tls = make_tls(tmp_path, ["localhost", "live.localhost"])
+    server = S3Server(tmp_path, tls, domain="localhost")
+    proxy = ConnectProxy()
+    try:
+        fill(server, tmp_path / "s3")
+        check(server, "127.0.0.1", ca=str(tls.ca), proxy=proxy.url)
+        assert set(proxy.tunnels) == {f"127.0.0.1:{server.port}"}
+        proxy.tunnels.clear()
+        check(server, "localhost", ca=str(tls.ca), proxy=proxy.url, style="vhost")
+        assert set(proxy.tunnels) == {f"live.localhost:{server.port}"}
+        assert not proxy.refused
+    finally:
+        proxy.stop()
         server.stop()

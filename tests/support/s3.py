@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
+import ssl
 import urllib.parse
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import httpx
 
 from support.paths import versitygw_binary
 from support.processes import Process, clean_environment, free_port
+from support.tls import Tls
 
 REGION = "us-east-1"
 ACCESS_KEY = "test-access-key"
@@ -21,28 +23,34 @@ SECRET_KEY = "test-secret-6f1c0b9e"
 class S3Server:
     """Started by the constructor; `stop` ends it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: Tls | None = None, domain: str = "") -> None:
+        """With `domain` it also serves buckets as hosts of it (virtual-host style)."""
+        self._tls = tls
+        options = ["--cert", str(tls.cert), "--key", str(tls.key)] if tls else []
+        options += ["--virtual-domain", domain] if domain else []
         data = folder / "s3"
         sidecar = folder / "metadata"
         data.mkdir()
+        self.data = data  # a folder for each bucket; a file written there is an object
         sidecar.mkdir()
         self.port = free_port()
         self.process = Process(
             "versitygw",
             [
                 str(versitygw_binary()),
-                *("--port", f"127.0.0.1:{self.port}", "--keep-alive", "--quiet"),
+                *("--port", f"127.0.0.1:{self.port}", "--keep-alive", "--quiet", *options),
                 *("posix", "--sidecar", str(sidecar), str(data)),
             ],
             folder,
             clean_environment(ROOT_ACCESS_KEY=ACCESS_KEY, ROOT_SECRET_KEY=SECRET_KEY),
         )
         self.process.wait_listening(self.port)
-        self._session = httpx.Client(base_url=self.endpoint, timeout=60)
+        trusted = ssl.create_default_context(cafile=str(tls.ca)) if tls else True
+        self._session = httpx.Client(base_url=self.endpoint, timeout=60, verify=trusted)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def environment(self, port: int | None = None) -> dict[str, str]:
         """The AWS names by which an Eider process finds this server (or a proxy to it)."""

@@ -58,6 +58,7 @@ class Connection::Incoming {
     head.http_1_0 = message.version() < 11;
     head.close = head.http_1_0 || !message.keep_alive();
     head.accept = ToString(message[http::field::accept]);
+    head.te = ToString(message[http::field::te]);
     head.client = ToString(message["X-Eider-Client"]);
     head.traceparent = ToString(message["traceparent"]);
   }
@@ -199,8 +200,10 @@ Awaitable<bool> Connection::RefuseBroken(const NetError& error) {
 
 Awaitable<bool> Connection::AnswerQuery(const Incoming& incoming, const Route& route) {
   const bool stream = WantsArrowStream(incoming.head.accept);
-  Exchange::Form form = stream ? Exchange::Form::kStream : Exchange::Form::kJson;
-  if (stream && incoming.head.http_1_0) form = Exchange::Form::kArrow;
+  Exchange::Wish wish{.form = stream ? Exchange::Form::kStream : Exchange::Form::kJson,
+                      .trailers = TakesTrailers(incoming.head.te),
+                      .close = incoming.head.close};
+  if (stream && incoming.head.http_1_0) wish.form = Exchange::Form::kArrow;
   const bool write = route.call == Call::kWrite;
   const auto submit = [this, &incoming, write](std::shared_ptr<coordinator::ResultSink> sink) {
     return SubmitQuery(incoming, write, std::move(sink));
@@ -209,8 +212,7 @@ Awaitable<bool> Connection::AnswerQuery(const Incoming& incoming, const Route& r
                                             std::string reason) {
     context.Cancel(std::move(query), std::move(reason));
   };
-  exchange_ =
-      std::make_shared<Exchange>(peer_, context_.options, form, incoming.head.close, cancel);
+  exchange_ = std::make_shared<Exchange>(peer_, context_.options, wish, cancel);
   const Exchange::Submit submit_query = submit;
   const Exchange::Ending ending = co_await exchange_->Run(submit_query);
   exchange_.reset();

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "config/limits.h"
+
 namespace eider::rpc {
 namespace {
 
@@ -32,12 +34,10 @@ asio::const_buffer View(std::string_view text) { return asio::buffer(text.data()
 
 }  // namespace
 
-Exchange::Exchange(Peer& peer, const HttpServer::Options& options, Form form, bool close,
-                   Cancel cancel)
+Exchange::Exchange(Peer& peer, const HttpServer::Options& options, const Wish& wish, Cancel cancel)
     : peer_(peer),
       options_(options),
-      form_(form),
-      close_(close),
+      wish_(wish),
       cancel_(std::move(cancel)),
       signal_(peer.executor()) {}
 
@@ -50,13 +50,15 @@ Outlet::Wake Exchange::MakeWake() {
 Awaitable<Exchange::Ending> Exchange::Run(const Submit& submit) {
   std::shared_ptr<StreamOutlet> stream;
   std::shared_ptr<WholeOutlet> whole;
-  if (form_ == Form::kStream) {
+  if (wish_.form == Form::kStream) {
     StreamOutlet::Limits limits;
     limits.max_bytes = options_.max_waiting_bytes;
-    outlet_ = stream = std::make_shared<StreamOutlet>(MakeWake(), limits);
+    const int64_t figures_wait_ms = wish_.trailers ? config::kFiguresWaitMs : 0;
+    outlet_ = stream = std::make_shared<StreamOutlet>(MakeWake(), limits, figures_wait_ms);
   } else {
-    outlet_ = whole = std::make_shared<WholeOutlet>(MakeWake(), form_ == Form::kJson,
-                                                    options_.max_json_result_bytes);
+    outlet_ = whole =
+        std::make_shared<WholeOutlet>(MakeWake(), wish_.form == Form::kJson,
+                                      options_.max_json_result_bytes, config::kFiguresWaitMs);
   }
   const Abandoning abandoning(outlet_);
   auto submitted = co_await submit(outlet_);
@@ -122,15 +124,21 @@ Headers Exchange::QueryHeadersNow() const {
   return QueryHeaders(submitted_ != nullptr ? submitted_->query_id() : "", outlet_->claim());
 }
 
+// What the query cost, once its end has come.
+Headers Exchange::FiguresNow() const {
+  const auto figures = outlet_->figures();
+  return figures ? FigureHeaders(*figures) : Headers();
+}
+
 Awaitable<Exchange::Ending> Exchange::SendError(const arrow::Status& why) {
   Response response = ErrorResponse(why);
   for (auto& header : QueryHeadersNow()) response.headers.push_back(std::move(header));
-  const std::string head =
-      FormatHead(response.status, response.content_type, response.headers,
-                 {.content_length = static_cast<int64_t>(response.body.size()), .close = close_});
+  const std::string head = FormatHead(
+      response.status, response.content_type, response.headers,
+      {.content_length = static_cast<int64_t>(response.body.size()), .close = wish_.close});
   std::vector<asio::const_buffer> buffers = {View(head), View(response.body)};
   const bool sent = co_await peer_.Write(std::move(buffers), options_.stall_timeout_ms);
-  co_return Ending{.status = response.status, .reuse = sent && !close_};
+  co_return Ending{.status = response.status, .reuse = sent && !wish_.close};
 }
 
 Awaitable<Exchange::Ending> Exchange::SendWhole(WholeOutlet& outlet) {
@@ -147,16 +155,18 @@ Awaitable<Exchange::Ending> Exchange::SendWhole(WholeOutlet& outlet) {
     if (view.too_large) GiveUp("the result is too large for the answer's form");
     co_return co_await SendError(*view.failure);
   }
-  const bool json = form_ == Form::kJson;
+  const bool json = wish_.form == Form::kJson;
   const std::string body = outlet.TakeBody();
   const size_t length = body.size() + (json ? kJsonBegin.size() + kJsonEnd.size() : 0);
+  Headers headers = QueryHeadersNow();
+  for (auto& header : FiguresNow()) headers.push_back(std::move(header));
   const std::string head =
-      FormatHead(200, json ? kJsonType : kArrowStreamType, QueryHeadersNow(),
-                 {.content_length = static_cast<int64_t>(length), .close = close_});
+      FormatHead(200, json ? kJsonType : kArrowStreamType, headers,
+                 {.content_length = static_cast<int64_t>(length), .close = wish_.close});
   std::vector<asio::const_buffer> buffers = {View(head), View(body)};
   if (json) buffers = {View(head), View(kJsonBegin), View(body), View(kJsonEnd)};
   const bool sent = co_await peer_.Write(std::move(buffers), options_.stall_timeout_ms);
-  co_return Ending{.status = 200, .reuse = sent && !close_};
+  co_return Ending{.status = 200, .reuse = sent && !wish_.close};
 }
 
 // Waits until something is worth sending, or the exchange is over. Small first bytes wait a moment
@@ -183,7 +193,9 @@ Awaitable<bool> Exchange::SendChunk(StreamOutlet& outlet, bool last, bool with_h
   const auto pieces = outlet.Take();
   std::string head;
   if (with_head) {
-    head = FormatHead(200, kArrowStreamType, QueryHeadersNow(), {.close = close_});
+    Headers headers = QueryHeadersNow();
+    if (wish_.trailers) headers.emplace_back("Trailer", FigureNames());
+    head = FormatHead(200, kArrowStreamType, headers, {.close = wish_.close});
   }
   int64_t bytes = 0;
   for (const auto& piece : pieces) bytes += piece->size();
@@ -198,7 +210,8 @@ Awaitable<bool> Exchange::SendChunk(StreamOutlet& outlet, bool last, bool with_h
     }
     buffers.push_back(View(kChunkEnd));
   }
-  if (last) buffers.push_back(View(kLastChunk));
+  const std::string end = last ? LastChunk(wish_.trailers ? FiguresNow() : Headers()) : "";
+  if (last) buffers.push_back(View(end));
   const bool sent = co_await peer_.Write(std::move(buffers), options_.stall_timeout_ms);
   co_return sent;
 }
@@ -214,7 +227,7 @@ Awaitable<Exchange::Ending> Exchange::SendStream(StreamOutlet& outlet) {
     }
     if (!co_await SendChunk(outlet, view.ended, !head_sent)) break;
     head_sent = true;
-    if (view.ended) co_return Ending{.status = 200, .reuse = !close_};
+    if (view.ended) co_return Ending{.status = 200, .reuse = !wish_.close};
   }
   GiveUp(peer_.expired() ? "the client stopped reading" : "the client closed its connection");
   peer_.Reset();

@@ -24,6 +24,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     kArrow,   // Arrow IPC with a length: for HTTP/1.0
     kJson,    // {"result": "<base64>"} with a length
   };
+  // What the client asked for, but for its query.
+  struct Wish {
+    Form form = Form::kJson;
+    bool trailers = false;  // kStream: it reads them
+    bool close = false;     // the connection ends after the answer
+  };
   // How it ended for the connection.
   struct Ending {
     int status = 499;    // what the client was told; 499: nothing, it had gone
@@ -35,7 +41,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   using Cancel = std::function<void(std::shared_ptr<coordinator::Submitted>, std::string reason)>;
 
   // `peer` and `options` outlive the exchange's Run.
-  Exchange(Peer& peer, const HttpServer::Options& options, Form form, bool close, Cancel cancel);
+  Exchange(Peer& peer, const HttpServer::Options& options, const Wish& wish, Cancel cancel);
 
   Awaitable<Ending> Run(const Submit& submit);
   // The server stops: ends Run soon, and with a reset where a result was on its way.
@@ -52,12 +58,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Awaitable<void> WaitForSignal(SteadyClock::time_point until);
   Outlet::Wake MakeWake();
   Headers QueryHeadersNow() const;
+  Headers FiguresNow() const;
   void GiveUp(const std::string& reason);
 
   Peer& peer_;
   const HttpServer::Options& options_;
-  const Form form_;
-  const bool close_;
+  const Wish wish_;
   const Cancel cancel_;
   Timer signal_;
   std::shared_ptr<Outlet> outlet_;

@@ -22,6 +22,21 @@ arrow::Status Outlet::Begin(const coordinator::ClaimInfo& claim) {
   return arrow::Status::OK();
 }
 
+int64_t Outlet::figures_wait_ms() const {
+  MutexLock lock(mutex_);
+  return over() ? 0 : figures_wait_ms_;
+}
+
+void Outlet::Report(const protocol::Figures& figures) {
+  MutexLock lock(mutex_);
+  figures_ = figures;
+}
+
+std::optional<protocol::Figures> Outlet::figures() const {
+  MutexLock lock(mutex_);
+  return figures_;
+}
+
 void Outlet::End() {
   MutexLock lock(mutex_);
   if (over()) return;

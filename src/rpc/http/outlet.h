@@ -27,15 +27,20 @@ class Outlet : public coordinator::ResultSink {
   // Called, from any thread and under the outlet's lock, when a poll has something new to see. It
   // must not block nor call back.
   using Wake = std::function<void()>;
-  explicit Outlet(Wake wake) : wake_(std::move(wake)) {}
+  // `figures_wait_ms`: how long the end waits for what the query cost.
+  Outlet(Wake wake, int64_t figures_wait_ms)
+      : figures_wait_ms_(figures_wait_ms), wake_(std::move(wake)) {}
 
   arrow::Status Begin(const coordinator::ClaimInfo& claim) override;
+  int64_t figures_wait_ms() const override;
+  void Report(const protocol::Figures& figures) override;
   void End() override;
   void Fail(const arrow::Status& why) override;
 
   // The client is gone or has its answer: frees a blocked Write, drops what waits.
   void Abandon();
   std::optional<coordinator::ClaimInfo> claim() const;
+  std::optional<protocol::Figures> figures() const;
 
  protected:
   void WakeUp() EIDER_REQUIRES(mutex_);
@@ -51,8 +56,10 @@ class Outlet : public coordinator::ResultSink {
   std::optional<arrow::Status> failure_ EIDER_GUARDED_BY(mutex_);
 
  private:
+  const int64_t figures_wait_ms_;
   Wake wake_ EIDER_GUARDED_BY(mutex_);
   std::optional<coordinator::ClaimInfo> claim_ EIDER_GUARDED_BY(mutex_);
+  std::optional<protocol::Figures> figures_ EIDER_GUARDED_BY(mutex_);
 };
 
 // For the streaming form: a few pieces wait, then Write blocks.
@@ -65,7 +72,8 @@ class StreamOutlet final : public Outlet {
   };
   static constexpr int64_t kLargePieceBytes = 64 << 10;
 
-  StreamOutlet(Wake wake, Limits limits) : Outlet(std::move(wake)), limits_(limits) {}
+  StreamOutlet(Wake wake, Limits limits, int64_t figures_wait_ms = 0)
+      : Outlet(std::move(wake), figures_wait_ms), limits_(limits) {}
 
   arrow::Status Write(std::shared_ptr<arrow::Buffer> bytes) override;
 
@@ -92,8 +100,11 @@ class StreamOutlet final : public Outlet {
 // fails with RESOURCE_EXHAUSTED that names the streaming form.
 class WholeOutlet final : public Outlet {
  public:
-  WholeOutlet(Wake wake, bool base64, int64_t max_bytes)
-      : Outlet(std::move(wake)), base64_(base64), max_bytes_(max_bytes), encoder_(body_) {}
+  WholeOutlet(Wake wake, bool base64, int64_t max_bytes, int64_t figures_wait_ms = 0)
+      : Outlet(std::move(wake), figures_wait_ms),
+        base64_(base64),
+        max_bytes_(max_bytes),
+        encoder_(body_) {}
 
   // Encodes on the caller's thread, which is the relay's.
   arrow::Status Write(std::shared_ptr<arrow::Buffer> bytes) override;

@@ -55,6 +55,13 @@ bool WantsArrowStream(std::string_view accept) {
   return false;
 }
 
+bool TakesTrailers(std::string_view te) {
+  while (!te.empty()) {
+    if (EqualsIgnoringCase(TakePart(te, ','), "trailers")) return true;
+  }
+  return false;
+}
+
 arrow::Result<protocol::Query> DecodeQueryRequest(const RequestHead& head, std::string_view body,
                                                   bool write, const std::string& peer_address,
                                                   int64_t max_sql_bytes) {

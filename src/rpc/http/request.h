@@ -18,6 +18,7 @@ struct RequestHead {
   bool http_1_0 = false;
   bool close = false;  // the client wants the connection closed after the answer
   std::string accept;
+  std::string te;           // what it can take beyond chunks
   std::string client;       // X-Eider-Client
   std::string traceparent;  // W3C trace context
 };
@@ -25,6 +26,9 @@ struct RequestHead {
 // Whether an Accept header names the Arrow stream (and not with q=0). "*/*" does not: the JSON form
 // is the default.
 bool WantsArrowStream(std::string_view accept);
+
+// Whether a TE header says that trailers are read.
+bool TakesTrailers(std::string_view te);
 
 // The longest identity that is told apart; the rest of a longer one is cut off.
 inline constexpr size_t kMaxClientBytes = 256;

@@ -19,6 +19,13 @@ TEST(RequestTest, OnlyTheNamedTypeAsksForTheStream) {
   EXPECT_FALSE(WantsArrowStream(",;,"));
 }
 
+TEST(RequestTest, TrailersAreForThoseWhoNameThem) {
+  EXPECT_TRUE(TakesTrailers("trailers"));
+  EXPECT_TRUE(TakesTrailers("deflate;q=0.5, Trailers"));
+  EXPECT_FALSE(TakesTrailers(""));
+  EXPECT_FALSE(TakesTrailers("gzip"));
+}
+
 TEST(RequestTest, TheClientIsWhoItSaysElseItsAddress) {
   RequestHead head;
   auto query = DecodeQueryRequest(head, R"({"query": "select 1"})", false, "10.0.0.1", 1000);

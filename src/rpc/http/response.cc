@@ -1,6 +1,7 @@
 #include "rpc/http/response.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/error.h"
@@ -43,6 +44,29 @@ std::string_view Phrase(int status) {
     default:
       return "Unknown";
   }
+}
+
+// The figures that are plain numbers, under their names in a query's record.
+constexpr std::array<std::pair<const char*, int64_t protocol::Figures::*>, 11> kFigures = {{
+    {"X-Eider-Rows", &protocol::Figures::rows},
+    {"X-Eider-Bytes", &protocol::Figures::bytes},
+    {"X-Eider-S3-Requests", &protocol::Figures::s3_requests},
+    {"X-Eider-S3-List-Requests", &protocol::Figures::s3_list_requests},
+    {"X-Eider-S3-Bytes", &protocol::Figures::s3_bytes},
+    {"X-Eider-Cache-Bytes", &protocol::Figures::cache_bytes},
+    {"X-Eider-Cache-Hits", &protocol::Figures::cache_hits},
+    {"X-Eider-Cache-Misses", &protocol::Figures::cache_misses},
+    {"X-Eider-Shared-Fetches", &protocol::Figures::shared_fetches},
+    {"X-Eider-Retries", &protocol::Figures::retries},
+    {"X-Eider-Hedges", &protocol::Figures::hedges},
+}};
+constexpr char kCostHeader[] = "X-Eider-Cost-Usd";
+
+// Never in the form 1e-06, which not every client reads.
+std::string Dollars(int64_t nanousd) {
+  constexpr int64_t kNano = 1'000'000'000;
+  const std::string fraction = std::to_string(nanousd % kNano);
+  return std::to_string(nanousd / kNano) + "." + std::string(9 - fraction.size(), '0') + fraction;
 }
 
 void AppendHeader(std::string& head, std::string_view name, std::string_view value) {
@@ -90,6 +114,21 @@ Headers QueryHeaders(const std::string& query_id,
   return headers;
 }
 
+Headers FigureHeaders(const protocol::Figures& figures) {
+  Headers headers;
+  for (const auto& [name, member] : kFigures) {
+    headers.emplace_back(name, std::to_string(figures.*member));
+  }
+  headers.emplace_back(kCostHeader, Dollars(figures.cost_nanousd));
+  return headers;
+}
+
+std::string FigureNames() {
+  std::string names;
+  for (const auto& [name, member] : kFigures) names.append(name).append(", ");
+  return names.append(kCostHeader);
+}
+
 std::string FormatHead(int status, std::string_view content_type, const Headers& headers,
                        const Framing& framing) {
   std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
@@ -103,6 +142,12 @@ std::string FormatHead(int status, std::string_view content_type, const Headers&
   for (const auto& [name, value] : headers) AppendHeader(head, name, value);
   if (framing.close) AppendHeader(head, "Connection", "close");
   return head.append("\r\n");
+}
+
+std::string LastChunk(const Headers& trailers) {
+  std::string chunk = "0\r\n";
+  for (const auto& [name, value] : trailers) AppendHeader(chunk, name, value);
+  return chunk.append("\r\n");
 }
 
 std::string ChunkHead(int64_t bytes) {

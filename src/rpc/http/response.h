@@ -38,6 +38,11 @@ Response MissResponse(const RouteMiss& miss);
 Headers QueryHeaders(const std::string& query_id,
                      const std::optional<coordinator::ClaimInfo>& claim);
 
+// What the query cost, X-Eider-Rows and the like.
+Headers FigureHeaders(const protocol::Figures& figures);
+// The names of those, as the Trailer header announces them.
+std::string FigureNames();
+
 // How the end of a body is told.
 struct Framing {
   std::optional<int64_t> content_length;  // none: chunked
@@ -52,6 +57,7 @@ std::string FormatHead(int status, std::string_view content_type, const Headers&
 // What stands before the bytes of a chunk ("1f\r\n"); "\r\n" stands after them.
 std::string ChunkHead(int64_t bytes);
 inline constexpr std::string_view kChunkEnd = "\r\n";
-inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+// What ends a chunked body.
+std::string LastChunk(const Headers& trailers);
 
 }  // namespace eider::rpc

@@ -51,6 +51,23 @@ TEST(ResponseTest, AValueCannotMakeAHeaderOfItsOwn) {
 
 TEST(ResponseTest, ChunkSizesAreHexadecimal) { EXPECT_EQ(ChunkHead(31), "1f\r\n"); }
 
+TEST(ResponseTest, ABodyEndsWithItsTrailers) {
+  EXPECT_EQ(LastChunk({}), "0\r\n\r\n");
+  EXPECT_EQ(LastChunk({{"X-A", "1"}}), "0\r\nX-A: 1\r\n\r\n");
+}
+
+TEST(ResponseTest, EachFigureIsAnnounced) {
+  const protocol::Figures figures{.s3_bytes = 5, .cost_nanousd = 1'234'567'890};
+  std::string names;
+  for (const auto& [name, value] : FigureHeaders(figures)) {
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
+  EXPECT_EQ(names, FigureNames());
+  EXPECT_THAT(FigureHeaders(figures), Contains(Pair("X-Eider-S3-Bytes", "5")));
+  EXPECT_THAT(FigureHeaders(figures), Contains(Pair("X-Eider-Cost-Usd", "1.234567890")));
+}
+
 TEST(ResponseTest, TheHeadersOfAQuerySayWhereItRanAndWhy) {
   const coordinator::ClaimInfo claim{.query_id = "q1",
                                      .worker_id = "w1",

@@ -70,6 +70,58 @@ TEST(HttpServerTest, TheJsonFormIsTheWholeResultInBase64) {
   }
 }
 
+protocol::Figures SomeFigures() {
+  protocol::Figures figures;
+  figures.rows = 3;
+  figures.s3_requests = 5;
+  figures.cache_hits = 7;
+  figures.cost_nanousd = 2'000;
+  return figures;
+}
+
+void RelayWithFigures(const Query& query, const Sink& sink) {
+  EXPECT_TRUE(sink->Begin(FakeService::Claim()).ok());
+  EXPECT_TRUE(sink->Write(BytesOf("all")).ok());
+  if (sink->figures_wait_ms() > 0) sink->Report(SomeFigures());
+  sink->End();
+}
+
+TEST(HttpServerTest, ABufferedAnswerSaysWhatItCost) {
+  FakeService service(RelayWithFigures);
+  const auto server = Serve(service);
+  const auto response = Ask(*server, "POST", "/read", kBody);
+  EXPECT_EQ(response.body, R"({"result": ")" + Base64("all") + R"("})");
+  EXPECT_EQ(response.Header("x-eider-rows"), "3");
+  EXPECT_EQ(response.Header("x-eider-s3-requests"), "5");
+  EXPECT_EQ(response.Header("x-eider-cache-hits"), "7");
+  EXPECT_EQ(response.Header("x-eider-cost-usd"), "0.000002000");
+}
+
+TEST(HttpServerTest, AnAnswerWithoutFiguresIsWholeAllTheSame) {
+  FakeService service(RelayThree);
+  const auto server = Serve(service);
+  const auto response = Ask(*server, "POST", "/read", kBody);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.Header("x-eider-rows"), "");
+}
+
+TEST(HttpServerTest, AStreamSaysWhatItCostInTrailersWhereTheyAreRead) {
+  FakeService service(RelayWithFigures);
+  const auto server = Serve(service);
+  const std::string wanting = std::string(kStreamHeader) + "TE: gzip, trailers\r\n";
+  RawClient client(server->port());
+  client.SendPost("/read", kBody, wanting);
+  EXPECT_TRUE(client.ReadUntil("X-Eider-Cost-Usd: 0.000002000\r\n\r\n"));
+  EXPECT_THAT(client.received(), HasSubstr("\r\nTrailer: X-Eider-Rows, "));
+  EXPECT_THAT(client.received(), HasSubstr("3\r\nall\r\n0\r\nX-Eider-Rows: 3\r\n"));
+  // The connection is in order: another stream, by one that does not ask for them.
+  client.received().clear();
+  client.SendPost("/read", kBody, kStreamHeader);
+  EXPECT_TRUE(client.ReadUntil("0\r\n\r\n"));
+  EXPECT_THAT(client.received(), EndsWith("3\r\nall\r\n0\r\n\r\n"));
+  EXPECT_THAT(client.received(), Not(HasSubstr("Trailer:")));
+}
+
 TEST(HttpServerTest, TheStreamIsChunkedAndASmallOneIsOneChunk) {
   for (const bool inline_relay : {false, true}) {
     FakeService service(RelayThree, inline_relay);
