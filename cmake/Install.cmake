@@ -17,7 +17,8 @@ install(TARGETS eider
   RUNTIME DESTINATION bin
   LIBRARY DESTINATION lib)
 install(DIRECTORY ${EIDER_EXTENSION_DIR}/httpfs/ ${EIDER_EXTENSION_DIR}/aws/
-                  ${EIDER_EXTENSION_DIR}/tpch/
+                  ${EIDER_EXTENSION_DIR}/avro/ ${EIDER_EXTENSION_DIR}/iceberg/
+                  ${EIDER_EXTENSION_DIR}/delta/ ${EIDER_EXTENSION_DIR}/tpch/
   DESTINATION lib/eider/extensions
   FILES_MATCHING PATTERN "*.duckdb_extension")
 install(FILES ${EIDER_ROOT}/LICENSE ${EIDER_ROOT}/README.md

@@ -120,9 +120,10 @@ UNPACK: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
     "pyarrow": ("arrow", unpack_arrow),
     "duckdb_source": ("duckdb_headers", unpack_duckdb_headers),
     "duckdb_library": ("duckdb", unpack_duckdb_library),
-    "httpfs": ("extensions/httpfs", unpack_extension),
-    "aws": ("extensions/aws", unpack_extension),
-    "tpch": ("extensions/tpch", unpack_extension),
+    **{
+        name: (f"extensions/{name}", unpack_extension)
+        for name in ("httpfs", "aws", "avro", "iceberg", "delta", "tpch")
+    },
 }
 
 

@@ -117,6 +117,21 @@ void BlankOut(const std::string& secret, std::string* text) {
   }
 }
 
+// DuckDB's own advice for what is in an extension (INSTALL, SET) is for a DuckDB of one's own.
+void AdviseExtension(std::string* message) {
+  constexpr std::string_view kBefore = "it exists in the ";
+  constexpr std::string_view kAfter = " extension";
+  const size_t before = message->find(kBefore);
+  if (before == std::string::npos) return;
+  const size_t name = before + kBefore.size();
+  const size_t after = message->find(kAfter, name);
+  const size_t advice = message->find("\n\nPlease try installing");
+  if (after == std::string::npos || advice == std::string::npos) return;
+  message->resize(advice);
+  *message += " A worker has it where its --init file says LOAD " +
+              message->substr(name, after - name) + ";";
+}
+
 // httpfs names an object by its endpoint where it was refused; the URL of the query is added.
 void NameFile(const std::vector<std::string>& files, std::string* message) {
   for (const std::string& file : files) {
@@ -147,6 +162,7 @@ arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext&
     message = "Cannot access file \"" + context.denied_tables.front() +
               "\": it is not an allowed path, and no table of this name exists";
   }
+  AdviseExtension(&message);
   if (code == ErrorCode::kPermissionDenied || code == ErrorCode::kNotFound ||
       code == ErrorCode::kStorageUnavailable) {
     NameFile(context.files, &message);

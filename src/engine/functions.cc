@@ -16,7 +16,7 @@ namespace eider::engine {
 namespace {
 
 // Run SQL from a string.
-constexpr std::array<std::string_view, 24> kTableFunctions = {
+constexpr std::array<std::string_view, 31> kTableFunctions = {
     "query", "query_table", "json_execute_serialized_sql", "from_substrait", "from_substrait_json",
     // Show credentials, or what others asked.
     "duckdb_secrets", "which_secret", "load_aws_credentials", "duckdb_logs", "duckdb_log_contexts",
@@ -25,9 +25,14 @@ constexpr std::array<std::string_view, 24> kTableFunctions = {
     "disable_profiling", "enable_peg_parser", "disable_peg_parser", "checkpoint",
     "force_checkpoint",
     // Attaches a database file; reads memory by address.
-    "read_duckdb", "arrow_scan", "arrow_scan_dumb", "pandas_scan", "python_map_function"};
+    "read_duckdb", "arrow_scan", "arrow_scan_dumb", "pandas_scan", "python_map_function",
+    // Change tables of an attached catalog, or show what it answers (credentials are in it).
+    "set_iceberg_table_properties", "remove_iceberg_table_properties",
+    "set_iceberg_schema_properties", "remove_iceberg_schema_properties", "iceberg_to_ducklake",
+    "iceberg_load_table_response", "delta_set_transaction_version"};
 
-constexpr std::array<std::string_view, 2> kScalarFunctions = {"getenv", "write_log"};
+constexpr std::array<std::string_view, 3> kScalarFunctions = {
+    "getenv", "write_log", "write_blob" /* delta's: a SELECT that writes a file */};
 
 duckdb::unique_ptr<duckdb::FunctionData> RefuseTableFunction(duckdb::ClientContext&,
                                                              duckdb::TableFunctionBindInput& input,

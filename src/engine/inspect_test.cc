@@ -50,6 +50,21 @@ TEST(InspectTest, FindsArguments) {
   EXPECT_THAT(Files("FROM read_parquet($F)", named), ElementsAre("s3://b/1", "s3://b/2"));
 }
 
+TEST(InspectTest, NamesATableByItsFolder) {
+  for (const char* sql : {"FROM iceberg_scan('s3://b/t')", "FROM ICEBERG_SCAN('s3://b/t//')",
+                          "FROM iceberg_scan('s3://b/t/metadata/v7.metadata.json', version = '7')",
+                          "SELECT 1 FROM iceberg_snapshots('s3://b/t'), delta_scan('s3://b/t/')"}) {
+    const auto seen = Inspect(sql, {}, false);
+    ASSERT_TRUE(seen.ok()) << seen.status();
+    EXPECT_THAT(seen->files, ElementsAre("s3://b/t")) << sql;
+  }
+  // Of other functions a file is a file.
+  const auto seen =
+      Inspect("FROM iceberg_scan('s3://b/t/'), read_json('s3://b/metadata/x.json')", {}, false);
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_THAT(seen->files, ::testing::UnorderedElementsAre("s3://b/t", "s3://b/metadata/x.json"));
+}
+
 TEST(InspectTest, FindsThemInAnyNesting) {
   for (const char* sql : {
            "WITH c AS (FROM 's3://b/a') SELECT * FROM c",

@@ -101,6 +101,8 @@ std::optional<store::Version> KnownVersion(const duckdb::OpenFileInfo& file) {
   const auto etag = options.find("etag");
   if (size == options.end() || etag == options.end()) return std::nullopt;
   if (size->second.IsNull() || etag->second.IsNull()) return std::nullopt;
+  // The iceberg and delta extensions know a size alone, and give an ETag that is empty.
+  if (etag->second.ToString().empty()) return std::nullopt;
   store::Version version;
   version.size = static_cast<int64_t>(size->second.GetValue<uint64_t>());
   version.etag = etag->second.ToString();

@@ -11,8 +11,11 @@
 #include "duckdb/main/secret/secret.hpp"
 #include "duckdb/main/secret/secret_manager.hpp"
 #include "engine/credentials.h"
+#include "engine/delta_tables.h"
 #include "engine/errors.h"
+#include "engine/extensions.h"
 #include "engine/functions.h"
+#include "engine/iceberg_tables.h"
 #include "engine/local_file_system.h"
 #include "engine/quoting.h"
 #include "engine/read_path.h"
@@ -42,9 +45,18 @@ class Runner {
   arrow::Status Run(const std::string& sql, const std::string& what) {
     const auto result = connection_.Query(sql);
     if (!result->HasError()) return arrow::Status::OK();
-    const arrow::Status status = TranslateError(
-        result->GetErrorObject(), {.credentials = CredentialsOf(database_), .files = {}});
-    return MakeError(ErrorCode::kInvalidQuery, what + ": " + base::ErrorOf(status).message);
+    return Failed(result->GetErrorObject(), what);
+  }
+
+  arrow::Status RunInit(const EngineOptions& options) {
+    const std::string what = "the init SQL " + options.init_name;
+    try {
+      const arrow::Status status = RunInitSql(connection_, options.extension_dir, options.init_sql);
+      if (status.ok()) return status;
+      return MakeError(ErrorCode::kInvalidQuery, what + ": " + base::ErrorOf(status).message);
+    } catch (const std::exception& exception) {
+      return Failed(duckdb::ErrorData(exception), what);
+    }
   }
 
   arrow::Status Set(const std::string& name, const std::string& value) {
@@ -54,25 +66,19 @@ class Runner {
   duckdb::Connection& connection() { return connection_; }
 
  private:
+  arrow::Status Failed(const duckdb::ErrorData& error, const std::string& what) const {
+    const arrow::Status status =
+        TranslateError(error, {.credentials = CredentialsOf(database_), .files = {}});
+    return MakeError(ErrorCode::kInvalidQuery, what + ": " + base::ErrorOf(status).message);
+  }
+
   duckdb::Connection connection_;
   duckdb::DuckDB& database_;
 };
 
-arrow::Result<std::string> FindExtension(const EngineOptions& options, const std::string& name) {
-  namespace fs = std::filesystem;
-  const std::string file = name + ".duckdb_extension";
-  const fs::path folder(options.extension_dir);
-  for (const fs::path& path : {folder / file, folder / name / file}) {
-    if (fs::exists(path)) return fs::absolute(path).string();
-  }
-  return MakeError(ErrorCode::kInvalidQuery,
-                   "the extension " + name + " is not in " + options.extension_dir);
-}
-
 arrow::Status LoadExtensions(Runner* runner, const EngineOptions& options) {
   for (const std::string& name : options.extensions) {
-    ARROW_ASSIGN_OR_RAISE(const std::string path, FindExtension(options, name));
-    ARROW_RETURN_NOT_OK(runner->Run("LOAD " + Quoted(path), "loading the extension " + name));
+    ARROW_RETURN_NOT_OK(LoadExtension(runner->connection(), options.extension_dir, name));
   }
   return arrow::Status::OK();
 }
@@ -145,7 +151,7 @@ arrow::Status RunInit(Runner* runner, CredentialKeeper& credentials, const Engin
     ARROW_RETURN_NOT_OK(runner->Run(credentials.SecretSql(), "the S3 options"));
   }
   if (options.init_sql.empty()) return arrow::Status::OK();
-  ARROW_RETURN_NOT_OK(runner->Run(options.init_sql, "the init SQL " + options.init_name));
+  ARROW_RETURN_NOT_OK(runner->RunInit(options));
   if (!HasHttpfs(options)) return arrow::Status::OK();
   const bool others = CountSecrets(runner->connection(),
                                    "name <> 'eider_s3' AND "
@@ -209,6 +215,8 @@ arrow::Status SetUp(duckdb::DuckDB& database, GuardedLocalFileSystem& local, Rea
     if (HasHttpfs(options)) ARROW_RETURN_NOT_OK(TakeOver(database, read_path));
     WatchScannedColumns(database);
     ReplaceRefusedFunctions(*runner.connection().context);
+    GuardDeltaTables(*runner.connection().context);
+    GuardIcebergTables(*runner.connection().context);
     return CloseSandbox(&runner, local, options);
   } catch (const std::exception& exception) {
     return TranslateException(exception, {.credentials = CredentialsOf(database), .files = {}});

@@ -179,6 +179,48 @@ TEST_F(SandboxTest, MissingLocalFilesAreNotFound) {
   EXPECT_EQ(error->code, ErrorCode::kNotFound) << error->message;
 }
 
+TEST_F(SandboxTest, TheInitSqlLoadsExtensionsByName) {
+  EngineOptions options = Options();
+  options.init_sql = "INSTALL tpch; LOAD TPCH; LOAD 'iceberg'; LOAD httpfs";
+  const auto engine = OpenEngine(options);
+  const auto loaded = ReadAll(
+      *engine, Sql("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name IN "
+                   "('dbgen', 'iceberg_scan', 'read_avro', 'delta_scan')"));
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ((*loaded)->num_rows(), 3);  // delta is not loaded
+  EXPECT_TRUE(ErrorFrom(*engine, Sql("LOAD delta")));
+}
+
+TEST_F(SandboxTest, WhatIsInAnExtensionSaysHowItIsLoaded) {
+  const auto engine = OpenEngine(Options());
+  const auto error = ErrorFrom(*engine, Sql("FROM iceberg_scan('s3://bucket/t')"));
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->message, HasSubstr("--init file says LOAD iceberg;"));
+  EXPECT_THAT(error->message, Not(HasSubstr("INSTALL")));
+  EngineOptions options = Options();
+  options.init_sql = "CREATE SECRET (TYPE s3, PROVIDER credential_chain)";
+  const auto unloaded = Engine::Open(options);
+  ASSERT_FALSE(unloaded.ok());
+  EXPECT_THAT(base::ErrorOf(unloaded.status()).message, HasSubstr("LOAD aws;"));
+}
+
+// Its extension reads the log by itself, past the file systems that the sandbox guards.
+TEST_F(SandboxTest, DeltaTablesAreInS3) {
+  EngineOptions options = Options();
+  options.init_sql = "LOAD delta";
+  const auto engine = OpenEngine(options);
+  for (const std::string& table :
+       {std::string("'/etc'"), Path("open"), std::string("'file:///etc'"),
+        std::string("'/e'||'tc'"), std::string("'http://127.0.0.1:1/t'"), std::string("'az://a/t'"),
+        std::string("'s3://b@ucket/t'"), std::string("'s3://bucket/t?x=1'")}) {
+    for (const char* function : {"delta_scan(", "delta_list_files(", "main.delta_scan("}) {
+      const auto error = ErrorFrom(*engine, Sql("FROM " + (function + table) + ")"));
+      ASSERT_TRUE(error) << table;
+      EXPECT_EQ(error->code, ErrorCode::kPermissionDenied) << table << ": " << error->message;
+    }
+  }
+}
+
 TEST_F(SandboxTest, OpenNamesAMissingExtension) {
   EngineOptions options = Options();
   options.extensions = {"nosuch"};

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "duckdb.hpp"
 #include "duckdb/parser/expression/list.hpp"
@@ -20,7 +22,7 @@ namespace {
 using protocol::Value;
 
 // Table functions whose first argument is a path, a glob or a list of them.
-constexpr std::array<std::string_view, 24> kReadingFunctions = {"read_parquet",
+constexpr std::array<std::string_view, 22> kReadingFunctions = {"read_parquet",
                                                                 "parquet_scan",
                                                                 "read_csv",
                                                                 "read_csv_auto",
@@ -41,13 +43,24 @@ constexpr std::array<std::string_view, 24> kReadingFunctions = {"read_parquet",
                                                                 "parquet_schema",
                                                                 "parquet_kv_metadata",
                                                                 "parquet_bloom_probe",
-                                                                "iceberg_scan",
-                                                                "delta_scan",
                                                                 "read_avro"};
 
-bool IsReadingFunction(const std::string& name) {
-  const std::string lower = duckdb::StringUtil::Lower(name);
-  return std::ranges::find(kReadingFunctions, lower) != kReadingFunctions.end();
+// Those whose first argument is a table's folder, or a file of its metadata.
+constexpr std::array<std::string_view, 9> kLakeFunctions = {
+    "iceberg_scan",         "iceberg_metadata",        "iceberg_snapshots",
+    "iceberg_column_stats", "iceberg_partition_stats", "delta_scan",
+    "delta_list_files",     "delta_domain_metadata",   "delta_get_transaction_version"};
+
+bool IsOneOf(std::span<const std::string_view> names, const std::string& name) {
+  return std::ranges::find(names, duckdb::StringUtil::Lower(name)) != names.end();
+}
+
+// A table's folder, however the query names the table, so that all its queries have one home.
+std::string TableFolder(std::string path) {
+  const size_t metadata = path.rfind("/metadata/");
+  if (metadata != std::string::npos && path.ends_with(".json")) path.resize(metadata);
+  while (path.ends_with('/')) path.pop_back();
+  return path;
 }
 
 // `filename = true` and `filename := true` are parameters by name.
@@ -172,12 +185,14 @@ void Walk::Expression(const duckdb::ParsedExpression& expression) {
 
 void Walk::TableFunction(const duckdb::FunctionExpression& function) {
   if (IsRefusedFunction(function.function_name)) RefuseFunction(function.function_name);
-  if (!IsReadingFunction(function.function_name)) return;
+  in_lake_ = IsOneOf(kLakeFunctions, function.function_name);
+  if (!in_lake_ && !IsOneOf(kReadingFunctions, function.function_name)) return;
   for (const auto& argument : function.children) {
     if (IsNamed(*argument)) continue;
     Paths(*argument);
-    return;  // further ones by position are no paths
+    break;  // further ones by position are no paths
   }
+  in_lake_ = false;
 }
 
 void Walk::Paths(const duckdb::ParsedExpression& expression) {
@@ -249,8 +264,9 @@ void Walk::Name(const std::string& table) {
 
 void Walk::File(const std::string& path) {
   RefuseUnsafeUrl(path);
-  if (std::ranges::find(inspection_.files, path) == inspection_.files.end()) {
-    inspection_.files.push_back(path);
+  std::string file = in_lake_ ? TableFolder(path) : path;
+  if (std::ranges::find(inspection_.files, file) == inspection_.files.end()) {
+    inspection_.files.push_back(std::move(file));
   }
 }
 

@@ -40,6 +40,7 @@ class Walk {
 
   const protocol::Arguments& arguments_;
   Inspection& inspection_;
+  bool in_lake_ = false;  // within the path of an Iceberg or Delta table
 };
 
 }  // namespace eider::engine
