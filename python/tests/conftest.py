@@ -8,7 +8,14 @@ from eider import Client
 from stubs import Answer, FlightStub, HttpStub, Request
 
 Handler = Callable[[Request], Answer]
-Serve = Callable[[Handler], HttpStub]
+Serve = Callable[..., HttpStub]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that the coordinator did not ask for are short."""
+    monkeypatch.setattr("eider._asking.BASE_S", 0.001)
+    monkeypatch.setattr("eider._asking.MAX_AWAY_S", 0.1)
 
 
 @pytest.fixture
@@ -16,8 +23,8 @@ def serve() -> Iterator[Serve]:
     """Starts an HTTP server that answers by the function it is given."""
     stubs: list[HttpStub] = []
 
-    def start(handler: Handler) -> HttpStub:
-        stubs.append(HttpStub(handler))
+    def start(handler: Handler, port: int = 0) -> HttpStub:
+        stubs.append(HttpStub(handler, port=port))
         return stubs[-1]
 
     yield start

@@ -120,10 +120,11 @@ class HttpStub:
 
     handler: Callable[[Request], Answer]
     requests: list[Request] = field(default_factory=list)
+    port: int = 0
 
     def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._connections: list[socket.socket] = []
         self.gone = threading.Event()  # some client has closed a connection
@@ -201,6 +202,7 @@ class FlightStub(flight.FlightServerBase):  # type: ignore[misc]
         #: Answers GetFlightInfo after the first `waits` polls.
         self.waits = 0
         self.info_error: Exception | None = None
+        self.wait_errors: list[Exception] = []  # one for each poll
         self.get_errors: list[Exception] = []  # one for each DoGet, first to last
         self.break_after: int | None = None  # batches, then `mid_error`
         self.mid_error: Exception | None = None
@@ -213,6 +215,8 @@ class FlightStub(flight.FlightServerBase):  # type: ignore[misc]
         self.commands.append(json.loads(descriptor.command))
         if self.info_error is not None:
             raise self.info_error
+        if self.wait_errors and "wait_for" in self.commands[-1]:
+            raise self.wait_errors.pop(0)
         if self.waits > 0:
             self.waits -= 1
             return self._info(descriptor, [], {"query_id": QUERY_ID, "waiting": True})

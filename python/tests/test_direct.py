@@ -13,6 +13,7 @@ import pytest
 
 import eider
 from eider import Client
+from eider._asking import Patience
 from stubs import (
     QUERY_ID,
     TABLE,
@@ -102,6 +103,55 @@ def test_a_lost_worker_is_retried_for_a_whole_result(client: Client, fleet: Flig
     assert len(fleet.commands) == 3
 
 
+def test_a_whole_result_that_broke_is_asked_for_again(
+    client: Client, fleet: FlightStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the client knows what arrived: three batches, which count for nothing."""
+    fleet.break_after = 3
+    fleet.mid_error = flight_error("WORKER_LOST", retryable=True)
+    wait_s = Patience.wait_s
+
+    def mended(patience: Patience, *arguments: Any) -> float | None:
+        fleet.break_after = None
+        return wait_s(patience, *arguments)
+
+    monkeypatch.setattr(Patience, "wait_s", mended)
+    result = client.query("q", timeout=60)
+    assert result.arrow().equals(TABLE)
+    assert result._asking.asked == 2
+    first, second = (command["timeout_ms"] for command in fleet.commands)
+    assert first == 60_000 >= second > 30_000
+
+
+def test_a_reader_does_not_retry(client: Client, fleet: FlightStub) -> None:
+    fleet.break_after = 3
+    fleet.mid_error = flight_error("WORKER_LOST", retryable=True)
+    with pytest.raises(eider.WorkerLost) as caught:
+        client.query("q").reader().read_all()
+    assert caught.value.retryable
+    assert len(fleet.commands) == 1
+
+
+def test_a_ticket_that_came_too_late_is_asked_for_again(client: Client, fleet: FlightStub) -> None:
+    fleet.get_errors = [flight_error("PERMISSION_DENIED", retryable=True)]
+    assert client.query("q").arrow().equals(TABLE)
+    assert len(fleet.commands) == 2
+
+
+def test_a_full_worker_is_asked_again(client: Client, fleet: FlightStub) -> None:
+    fleet.get_errors = [flight_error("OVERLOADED", retryable=True, retry_after_ms=1)] * 3
+    assert client.query("q").arrow().equals(TABLE)
+    assert len(fleet.commands) == 4
+
+
+def test_a_coordinator_that_forgot_a_waiting_query(client: Client, fleet: FlightStub) -> None:
+    """It restarted between two polls: the query is asked for anew."""
+    fleet.waits = 1
+    fleet.wait_errors = [flight_error("NOT_FOUND")]
+    assert client.query("q").arrow().equals(TABLE)
+    assert fleet.commands == [{"query": "q"}, {"wait_for": QUERY_ID}, {"query": "q"}]
+
+
 def test_a_lost_worker_gives_up_in_the_end(client: Client, fleet: FlightStub) -> None:
     fleet.break_after = 2
     fleet.mid_error = flight_error("WORKER_LOST", retryable=True)
@@ -114,8 +164,9 @@ def test_an_unreachable_coordinator(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = connect(f"http://127.0.0.1:{port - 1}", delivery="direct")
-    with pytest.raises(eider.ConnectionFailed, match=f"{port}"):
+    with pytest.raises(eider.ConnectionFailed, match=f"{port}.*asked ") as caught:
         client.query("q")
+    assert not caught.value.sent
 
 
 def test_a_frozen_worker_before_the_schema(client: Client, fleet: FlightStub) -> None:

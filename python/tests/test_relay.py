@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 import eider
 from eider import Client
+from eider._asking import Patience
 from stubs import (
     QUERY_ID,
     TABLE,
@@ -27,7 +29,7 @@ from stubs import (
     stream_bytes,
 )
 
-Serve = Callable[[Callable[[Request], Answer]], HttpStub]
+Serve = Callable[..., HttpStub]
 Connect = Callable[..., Client]
 
 
@@ -142,8 +144,9 @@ def test_a_broken_reader_stays_broken(serve: Serve, connect: Connect) -> None:
             reader.read_next_batch()
 
 
-def test_every_cut_raises(serve: Serve, connect: Connect) -> None:
+def test_every_cut_raises(serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the byte at which the stream is cut, and whether the body ends properly or not."""
+    monkeypatch.setattr("eider._asking.MAX_RETRIES", 0)
     whole = stream_bytes(TABLE.slice(0, 4))
     answers: list[Answer] = []
     for length in range(len(whole)):
@@ -178,8 +181,14 @@ def test_every_cut_raises(serve: Serve, connect: Connect) -> None:
     ],
 )
 def test_errors_are_typed(
-    serve: Serve, connect: Connect, code: str, status: int, kind: type[eider.Error]
+    serve: Serve,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    status: int,
+    kind: type[eider.Error],
 ) -> None:
+    monkeypatch.setattr("eider._asking.MAX_RETRIES", 0)
     answer = json_answer(
         error_object(code, "wörds", retryable=True), status, X_Eider_Query_Id=QUERY_ID
     )
@@ -214,18 +223,73 @@ def test_an_unreachable_coordinator() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Client(f"http://127.0.0.1:{port}") as client:
-        with pytest.raises(eider.ConnectionFailed) as caught:
+        with pytest.raises(eider.ConnectionFailed, match=r"refused.*asked \d+ times") as caught:
             client.query("q")
         assert caught.value.retryable
+        assert not caught.value.sent
         assert caught.value.code == "CONNECTION_FAILED"
+        with pytest.raises(eider.ConnectionFailed) as caught:
+            client.write({"query": "COPY ..."})
+        assert "asked" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["refused", "reset"])
+def test_a_coordinator_that_restarts(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, reset: bool
+) -> None:
+    """It takes no connection, or breaks the one it had; then it is back."""
+    monkeypatch.setattr("eider._asking.MAX_AWAY_S", 30.0)
+    failed = threading.Event()
+    wait_s = Patience.wait_s
+
+    def noted(patience: Patience, *arguments: Any) -> float | None:
+        failed.set()
+        return wait_s(patience, *arguments)
+
+    monkeypatch.setattr(Patience, "wait_s", noted)
+    answers: list[Answer] = [(b"", True)] if reset else []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = connect(f"http://127.0.0.1:{port}")
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(lambda: client.query("q", timeout=30))
+        assert failed.wait(10)
+        answers.append(arrow_answer())
+        serve(
+            lambda request: answers.pop(0) if request.path == "/read" else json_answer(record()),
+            port=port,
+        )
+        result = asked.result()
+    assert result.arrow().equals(TABLE)
+    assert answers == []
+    assert result.info.asked is not None
+    assert result.info.asked >= 2 + reset
+
+
+def test_a_write_is_not_retried_by_a_restart(serve: Serve, connect: Connect) -> None:
+    server = serve(coordinator((b"", True)))
+    with pytest.raises(eider.ConnectionFailed) as caught:
+        connect(server.url).write({"query": "COPY ..."})
+    assert caught.value.sent
+    assert len(server.requests) == 1
+
+
+def test_a_write_is_not_retried_when_its_worker_is_lost(serve: Serve, connect: Connect) -> None:
+    lost = json_answer(error_object("WORKER_LOST", retryable=True), 502)
+    server = serve(coordinator(lost))
+    with pytest.raises(eider.WorkerLost):
+        connect(server.url).write({"query": "COPY ..."})
+    assert len(server.requests) == 1
 
 
 def test_overloaded_is_waited_out(serve: Serve, connect: Connect) -> None:
     busy = json_answer(error_object("OVERLOADED", retryable=True, retry_after_ms=1), 503)
     answers = [busy, busy, busy, arrow_answer()]
     server = serve(lambda request: answers.pop(0))
-    assert connect(server.url).query("q").arrow().equals(TABLE)
+    result = connect(server.url).query("q")
+    assert result.arrow().equals(TABLE)
     assert len(server.requests) == 4
+    assert result._asking.asked == 4
 
 
 def test_overloaded_past_the_deadline(serve: Serve, connect: Connect) -> None:
@@ -252,16 +316,51 @@ def test_a_whole_result_survives_a_lost_worker(serve: Serve, connect: Connect) -
         return reads.pop(0) if request.path == "/read" else json_answer(record(error))
 
     server = serve(handler)
-    assert connect(server.url).query("q").arrow().equals(TABLE)
-    assert server.paths().count("POST /read") == 3
+    result = connect(server.url).query("q", timeout=60)
+    assert result.arrow().equals(TABLE)
+    bodies = [request.json for request in server.requests if request.path == "/read"]
+    assert len(bodies) == 3
+    assert bodies[0]["timeout_ms"] == 60_000 > bodies[1]["timeout_ms"] >= bodies[2]["timeout_ms"]
+    assert result.info.asked == 3
 
 
 def test_a_whole_result_gives_up_in_the_end(serve: Serve, connect: Connect) -> None:
     error = error_object("WORKER_LOST", retryable=True)
     server = serve(coordinator((arrow_answer(last=False), True), json_answer(record(error))))
-    with pytest.raises(eider.WorkerLost):
+    with pytest.raises(eider.WorkerLost, match="asked 3 times") as caught:
         connect(server.url).query("q").df()
+    assert caught.value.retryable
     assert server.paths().count("POST /read") == 3
+
+
+def test_a_whole_result_survives_a_broken_connection(serve: Serve, connect: Connect) -> None:
+    """The coordinator broke off in mid-result, and knows nothing of it afterwards."""
+    reads: list[Answer] = [(arrow_answer(cut_between_messages(), last=False), True), arrow_answer()]
+
+    def handler(request: Request) -> Answer:
+        if request.path == "/read":
+            return reads.pop(0)
+        return json_answer(error_object("NOT_FOUND"), 404)
+
+    assert connect(serve(handler).url).query("q").fetchall()[-1] == (999, "x")
+    assert reads == []
+
+
+def test_a_lost_worker_past_the_deadline(serve: Serve, connect: Connect) -> None:
+    """No time is left for another try: the error is what there is to say."""
+    error = error_object("WORKER_LOST", retryable=True)
+    late = threading.Event()
+
+    def handler(request: Request) -> Answer:
+        if request.path != "/read":
+            late.wait(1.0)
+            return json_answer(record(error))
+        return arrow_answer(last=False), True
+
+    server = serve(handler)
+    with pytest.raises(eider.WorkerLost):
+        connect(server.url).query("q", timeout=0.5).arrow()
+    assert server.paths().count("POST /read") == 1
 
 
 def test_a_reader_does_not_retry(serve: Serve, connect: Connect) -> None:

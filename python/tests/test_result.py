@@ -62,6 +62,7 @@ def test_info_is_asked_for_once_and_late(serve: Serve) -> None:
         info = result.info
         assert (info.query_id, info.worker, info.reason) == (QUERY_ID, "w1", "home rank 0")
         assert (info.state, info.queue_ms, info.run_ms) == ("finished", 3, 5.5)
+        assert info.asked == 1
         assert (info.rows, info.s3_requests, info.s3_bytes) == (1000, 2, None)
         assert (info.cache_bytes, info.cost_usd) == (0, 8e-7)
         assert info.record["location"] == info.location
@@ -86,10 +87,13 @@ def test_the_body(serve: Serve) -> None:
     with Client(server.url, timeout=2.5) as client:
         client.query("SELECT $a", {"a": b"\x00"}, files=["s3://b/k"], timeout=1).arrow()
         client.query("SELECT 'é'").arrow()
-        client.query("q", cache="refresh").arrow()
+        client.query("q", cache="refresh", priority=-3).arrow()
         client.read({"query": "q", "cache": "off"}).read_all()
         with pytest.raises(ValueError, match="one of use, passive, off, refresh, not 'some'"):
             client.query("q", cache="some")  # type: ignore[arg-type]
+        for priority in (11, -11, 1.5, True, "high"):
+            with pytest.raises(ValueError, match="from -10 to 10"):
+                client.query("q", priority=priority)  # type: ignore[arg-type]
     assert [request.json for request in server.requests] == [
         {
             "query": "SELECT $a",
@@ -98,7 +102,7 @@ def test_the_body(serve: Serve) -> None:
             "timeout_ms": 1000,
         },
         {"query": "SELECT 'é'", "timeout_ms": 2500},
-        {"query": "q", "cache": "refresh", "timeout_ms": 2500},
+        {"query": "q", "cache": "refresh", "priority": -3, "timeout_ms": 2500},
         {"query": "q", "cache": "off", "timeout_ms": 2500},
     ]
 

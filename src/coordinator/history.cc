@@ -5,6 +5,19 @@
 
 namespace eider::coordinator {
 
+namespace {
+
+// About what it takes: its own size and its longer texts. As it was when the query ended.
+size_t BytesOf(const QueryRecord& record) {
+  constexpr size_t kTableBytes = 200;  // its places in the maps
+  size_t bytes = sizeof(QueryRecord) + kTableBytes + record.sql.size() + record.client.size();
+  if (record.error) bytes += record.error->message.size();
+  for (const auto& attempt : record.attempts) bytes += sizeof(attempt) + attempt.reason.size();
+  return bytes;
+}
+
+}  // namespace
+
 std::string_view QueryRecord::state() const {
   if (!ended) return claimed ? "running" : "waiting";
   return error ? "failed" : "finished";
@@ -20,14 +33,21 @@ void History::Add(QueryRecord record) {
 }
 
 void History::Forget() {
+  while (refused_.size() > kKept) ForgetOldest(refused_);
   while (ended_.size() > kKept) {
-    const auto oldest = records_.find(ended_.front());
-    const bool recent = clock_.MonotonicMs() - oldest->second.ended_ms < kKeptMs;
-    if (recent && ended_.size() <= kMaxKept) return;
-    sequence_of_.erase(oldest->second.id);
-    records_.erase(oldest);
-    ended_.pop_front();
+    const QueryRecord& oldest = records_.at(ended_.front());
+    const bool recent = clock_.MonotonicMs() - oldest.ended_ms < kKeptMs;
+    if (recent && ended_.size() <= kMaxKept && ended_bytes_ <= kMaxKeptBytes) return;
+    ended_bytes_ -= oldest.kept_bytes;
+    ForgetOldest(ended_);
   }
+}
+
+void History::ForgetOldest(std::deque<uint64_t>& ended) {
+  const auto oldest = records_.find(ended.front());
+  sequence_of_.erase(oldest->second.id);
+  records_.erase(oldest);
+  ended.pop_front();
 }
 
 QueryRecord* History::Get(const std::string& id) {
@@ -51,7 +71,13 @@ void History::End(const std::string& id, const std::optional<base::ErrorInfo>& e
   record->error = error;
   record->ended_ms = clock_.MonotonicMs();
   if (!record->claimed) record->reported = true;
-  ended_.push_back(sequence_of_.at(id));
+  if (!record->claimed && error && error->code == base::ErrorCode::kOverloaded) {
+    refused_.push_back(sequence_of_.at(id));
+  } else {
+    record->kept_bytes = BytesOf(*record);
+    ended_bytes_ += record->kept_bytes;
+    ended_.push_back(sequence_of_.at(id));
+  }
   changed_.NotifyAll();
 }
 

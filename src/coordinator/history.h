@@ -43,6 +43,7 @@ struct QueryRecord {
   bool reported = false;  // its worker has told the figures, or never will
   bool logged = false;    // its end was
   int64_t ended_ms = 0;   // monotonic
+  size_t kept_bytes = 0;  // what History counts it for, once it has ended
 
   std::string_view state() const;
 };
@@ -51,10 +52,12 @@ struct QueryRecord {
 class History {
  public:
   // Queries that ended are kept while they are among the last kKept, and for kKeptMs; never more
-  // than kMaxKept.
+  // than kMaxKept, nor more than kMaxKeptBytes of them beyond the last kKept. Those that were
+  // refused as OVERLOADED never ran, and come by the thousand: of them only the last kKept are.
   static constexpr size_t kKept = 1'000;
   static constexpr int64_t kKeptMs = 10 * 60 * 1'000;
   static constexpr size_t kMaxKept = 100'000;
+  static constexpr size_t kMaxKeptBytes = 64 << 20;
   static constexpr size_t kMaxSqlBytes = 4'096;
   static_assert(kKept <= kMaxKept);
 
@@ -78,6 +81,7 @@ class History {
  private:
   QueryRecord* Get(const std::string& id) EIDER_REQUIRES(mutex_);
   void Forget() EIDER_REQUIRES(mutex_);
+  void ForgetOldest(std::deque<uint64_t>& ended) EIDER_REQUIRES(mutex_);
 
   const base::Clock& clock_;
   mutable base::Mutex mutex_;
@@ -86,6 +90,8 @@ class History {
   std::map<uint64_t, QueryRecord> records_ EIDER_GUARDED_BY(mutex_);
   std::unordered_map<std::string, uint64_t> sequence_of_ EIDER_GUARDED_BY(mutex_);
   std::deque<uint64_t> ended_ EIDER_GUARDED_BY(mutex_);
+  std::deque<uint64_t> refused_ EIDER_GUARDED_BY(mutex_);  // the same, of what was OVERLOADED
+  size_t ended_bytes_ EIDER_GUARDED_BY(mutex_) = 0;        // about, of what ended_ names
   uint64_t next_sequence_ EIDER_GUARDED_BY(mutex_) = 0;
 };
 

@@ -29,6 +29,38 @@ TEST(History, KeepsTheLastThousandAndWhatEndedLately) {
   EXPECT_EQ(history.Newest(2).at(0).id, "q1500");
 }
 
+TEST(History, RefusalsDoNotPushOutWhatRan) {
+  base::ManualClock clock;
+  History history(clock);
+  history.Add(Record(0));
+  history.End("q0", std::nullopt);
+  for (int i = 1; i <= 3'000; ++i) {
+    history.Add(Record(i));
+    history.End("q" + std::to_string(i), base::ErrorInfo{.code = base::ErrorCode::kOverloaded});
+  }
+  history.Add(Record(3'001));
+  EXPECT_TRUE(history.Find("q0"));
+  EXPECT_FALSE(history.Find("q1"));
+  EXPECT_FALSE(history.Find("q2000"));
+  EXPECT_TRUE(history.Find("q2001"));
+  EXPECT_EQ(history.Newest(10'000).size(), 1 + History::kKept + 1);
+}
+
+TEST(History, IsBoundedByBytes) {
+  base::ManualClock clock;
+  History history(clock);
+  constexpr int kRecords = 40'000;
+  for (int i = 0; i < kRecords; ++i) {
+    QueryRecord record = Record(i);
+    record.sql.assign(History::kMaxSqlBytes, 'x');
+    history.Add(std::move(record));
+    history.End("q" + std::to_string(i), std::nullopt);
+  }
+  EXPECT_FALSE(history.Find("q0"));
+  EXPECT_TRUE(history.Find("q" + std::to_string(kRecords - 10'000)));
+  EXPECT_LE(history.Newest(kRecords).size(), History::kMaxKeptBytes / History::kMaxSqlBytes + 1);
+}
+
 TEST(History, WhatStillRunsIsNotForgotten) {
   base::ManualClock clock;
   History history(clock);

@@ -18,6 +18,14 @@ arrow::Status Denied(std::string why) {
   return MakeError(ErrorCode::kPermissionDenied, std::move(why));
 }
 
+// Who asks the coordinator again gets a ticket that is good.
+arrow::Status TooLate(std::string why) {
+  return MakeError(base::ErrorInfo{.code = ErrorCode::kPermissionDenied,
+                                   .message = std::move(why),
+                                   .retryable = true,
+                                   .retry_after_ms = std::nullopt});
+}
+
 arrow::Status Overloaded(std::string why) {
   return MakeError(base::ErrorInfo{.code = ErrorCode::kOverloaded,
                                    .message = std::move(why),
@@ -122,9 +130,9 @@ arrow::Status Admission::CheckTarget(const char* what, const std::string& worker
   if (worker_id != worker_id_) {
     return Denied(the + " is for worker " + worker_id + ", this is " + worker_id_);
   }
-  if (boot_id != boot_id_) return Denied(the + " is for an earlier start of this worker");
+  if (boot_id != boot_id_) return TooLate(the + " is for an earlier start of this worker");
   const int64_t late_ms = clock_.MonotonicMs() - expires_at_ms;
-  if (late_ms >= 0) return Denied(the + " expired " + std::to_string(late_ms) + " ms ago");
+  if (late_ms >= 0) return TooLate(the + " expired " + std::to_string(late_ms) + " ms ago");
   return arrow::Status::OK();
 }
 

@@ -57,8 +57,9 @@ class Admission {
             const base::Clock& clock);
 
   // Errors: PERMISSION_DENIED for a ticket that is forged, for another worker or boot, expired,
-  // used already, or of an attempt not newer than one seen; OVERLOADED when no slot is free or the
-  // gate is closed. A ticket refused as OVERLOADED may be brought again.
+  // used already, or of an attempt not newer than one seen (retryable where it came too late: for
+  // an earlier boot, or expired); OVERLOADED when no slot is free or the gate is closed. A ticket
+  // refused as OVERLOADED may be brought again.
   arrow::Result<Admitted> Admit(std::string_view sealed);
 
   // The command in `sealed`, once. Errors: PERMISSION_DENIED as for a ticket.

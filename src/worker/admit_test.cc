@@ -74,18 +74,24 @@ TEST_F(AdmissionTest, ForAnotherWorkerOrBoot) {
   ExpectDenied(Bring(ticket), "for worker w2");
   ticket = Ticket("t1");
   ticket.boot_id = "b0";
-  ExpectDenied(Bring(ticket), "earlier start");
+  auto result = Bring(ticket);
+  ExpectDenied(result, "earlier start");
+  EXPECT_TRUE(base::ErrorOf(result.status()).retryable);
 }
 
 TEST_F(AdmissionTest, Expired) {
   const std::string sealed = SealTicket(Ticket("t1"), key_);
   clock_.Advance(1'005);
-  ExpectDenied(admission_.Admit(sealed), "expired 5 ms ago");
+  auto result = admission_.Admit(sealed);
+  ExpectDenied(result, "expired 5 ms ago");
+  EXPECT_TRUE(base::ErrorOf(result.status()).retryable);
 }
 
 TEST_F(AdmissionTest, UsedTwiceOrOfAnOlderAttempt) {
   ASSERT_TRUE(Bring(Ticket("t1", 2)).ok());
-  ExpectDenied(Bring(Ticket("t1", 2)), "used already");
+  auto result = Bring(Ticket("t1", 2));
+  ExpectDenied(result, "used already");
+  EXPECT_FALSE(base::ErrorOf(result.status()).retryable);
   ExpectDenied(Bring(Ticket("t1", 1)), "newer attempt");
   EXPECT_TRUE(Bring(Ticket("t1", 3)).ok());
   // A ticket of a long life is remembered for as long.

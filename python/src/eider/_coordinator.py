@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from . import errors
-from ._http import Pool, Response
+from ._http import NotConnected, Pool, Response
 from ._stream import Claim, Stream
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -100,7 +100,9 @@ class Coordinator:
         except TimeoutError as error:
             raise errors.DeadlineExceeded(f"no answer from {self.url} in time") from error
         except OSError as error:
-            raise errors.ConnectionFailed(f"{error} ({method} {path} at {self.url})") from error
+            failed = errors.ConnectionFailed(f"{error} ({method} {path} at {self.url})")
+            failed.sent = not isinstance(error, NotConnected)
+            raise failed from error
 
     def _body(self, response: Response) -> bytes:
         try:

@@ -19,6 +19,17 @@ from ._watch import Opener, Wait, Watch
 # The coordinator answers a waiting client each 10 s; this is when it must be gone.
 _ASK_TIMEOUT_S = 30.0
 
+# A coordinator or worker that restarts is found again soon: gRPC's own way is to look ever less
+# often, up to two minutes apart.
+_CHANNEL_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+
+# How gRPC says that there was no connection: nothing else in its errors tells.
+_UNSENT = ("failed to connect", "onnection refused")
+
 _FAILURES = (flight.FlightError, pa.ArrowException, OSError)
 
 
@@ -88,7 +99,8 @@ class Direct:
             with self._lock:
                 client = self._clients.get(location)
                 if client is None:
-                    client = self._clients[location] = flight.FlightClient(location)
+                    client = flight.FlightClient(location, generic_options=_CHANNEL_OPTIONS)
+                    self._clients[location] = client
         return client
 
     def _ask(
@@ -101,7 +113,13 @@ class Direct:
             try:
                 info = door.get_flight_info(descriptor, self._ask_options)
             except _FAILURES as error:
-                raise _coordinator_error(error, query_id) from error
+                failed = _coordinator_error(error, query_id)
+                if query_id is not None and isinstance(failed, errors.NotFound):
+                    # It knew the query when it was asked first.
+                    raise errors.ConnectionFailed(
+                        f"the coordinator has restarted: {failed.message}", query_id=query_id
+                    ) from error
+                raise failed from error
             if info.endpoints:
                 return info
             claim, _ = _read_claim(info.app_metadata)
@@ -189,9 +207,12 @@ def _worker_error(
 def _coordinator_error(error: BaseException, query_id: str | None) -> errors.Error:
     """What a failed call to the coordinator is to the user."""
     found = _from_flight(error, query_id)
-    return found or errors.ConnectionFailed(
-        f"the coordinator does not answer over Flight: {error}", query_id=query_id
-    )
+    if found is None:
+        found = errors.ConnectionFailed(
+            f"the coordinator does not answer over Flight: {error}", query_id=query_id
+        )
+        found.sent = query_id is not None or not any(sign in str(error) for sign in _UNSENT)
+    return found
 
 
 def _from_flight(error: BaseException, query_id: str | None) -> errors.Error | None:

@@ -21,6 +21,10 @@ class Broken(OSError):
     """There was no connection, or it ended or made no sense before the answer was whole."""
 
 
+class NotConnected(Broken):
+    """There was no connection: nothing was sent."""
+
+
 @contextlib.contextmanager
 def _os_errors() -> Iterator[None]:
     """The errors of httpx as Python's own, which Arrow's readers let through as they are.
@@ -30,7 +34,7 @@ def _os_errors() -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise Broken(f"cannot connect: {error or 'it took too long'}") from error
+        raise NotConnected(f"cannot connect: {error or 'it took too long'}") from error
     except httpx.TimeoutException as error:
         raise TimeoutError(str(error)) from error
     except httpx.HTTPError as error:
@@ -142,7 +146,8 @@ class Pool:
         that must not run twice (`repeatable` False) gets a new connection to begin with.
 
         Raises:
-            Broken: no connection, or it ended before the head of the answer was whole.
+            NotConnected: there is no connection to be had.
+            Broken: it ended before the head of the answer was whole.
             TimeoutError: the server sent nothing for `timeout`.
         """
         connect = _CONNECT_TIMEOUT_S if timeout is None else min(timeout, _CONNECT_TIMEOUT_S)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import re
 import socket
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from . import errors
+from ._asking import Asking
 from ._coordinator import Coordinator
 from ._stream import Stream
 from .params import Params, encode_params
@@ -27,11 +24,7 @@ CacheMode = Literal["use", "passive", "off", "refresh"]
 #: How a result travels: through the coordinator, or straight from the worker.
 Delivery = Literal["relay", "direct"]
 
-# How often a query is asked for again because its worker was lost.
-_MAX_RETRIES = 2
-# How long an overloaded coordinator is asked again when the query has no timeout of its own.
-_MAX_WAIT_S = 300.0
-_DEFAULT_RETRY_AFTER_S = 1.0
+_MAX_PRIORITY = 10  # and as far below zero
 
 
 class Client:
@@ -88,15 +81,16 @@ class Client:
         ``cache``, ``timeout_ms`` and ``priority``.
 
         Returns:
-            A reader that streams. Reading raises `eider.Error` when the stream breaks. Dropping the
-            reader before its end cancels the query.
+            A reader that streams. Reading raises `eider.Error` when the stream breaks, for
+            `eider.WorkerLost` too: what was read already cannot be taken back. Dropping the reader
+            before its end cancels the query.
 
         Raises:
-            eider.Error: the query failed before its result began.
+            eider.Error: the query failed before its result began; until then it is asked for again
+                as by `query`.
             TypeError, ValueError: an argument has no SQL value.
         """
-        text, timeout = self._encode(body)
-        return self._open(text, timeout, _check_delivery(delivery or self._delivery))[0].reader()
+        return self._asking(body, delivery).open().reader()
 
     def query(
         self,
@@ -107,8 +101,14 @@ class Client:
         delivery: Delivery | None = None,
         *,
         cache: CacheMode | None = None,
+        priority: int | None = None,
     ) -> Result:
         """Runs one SQL statement that reads.
+
+        Until its result begins, nothing has been delivered, and it is asked for again by itself:
+        when its worker was lost (twice at most), while the coordinator is overloaded (when that
+        says to come back; for five minutes at most), and while it takes no connection, as when it
+        restarts (for 15 seconds at most). All of it within `timeout`.
 
         Args:
             sql: the statement; ``?``, ``$1`` or ``$name`` stand for parameters.
@@ -119,13 +119,14 @@ class Client:
             timeout: seconds that it may take; by default the client's.
             delivery: by default the client's.
             cache: how it uses the cache; by default ``"use"``.
+            priority: -10 to 10; of queries that wait for the same worker, higher ones go first.
 
         Returns:
             The result, running: `Result.reader`, `Result.arrow`, `Result.df`, ...
 
         Raises:
             eider.Error: the query failed before its result began.
-            TypeError, ValueError: a parameter has no SQL value, or `cache` is no mode.
+            TypeError, ValueError: a parameter has no SQL value, or `cache` or `priority` is none.
         """
         body: dict[str, Any] = {"query": sql}
         if params is not None:
@@ -136,24 +137,17 @@ class Client:
             body["timeout_ms"] = _to_ms(timeout)
         if cache is not None:
             body["cache"] = _check_cache(cache)
-        text, seconds = self._encode(body)
-        how = _check_delivery(delivery or self._delivery)
-        stream, left = self._open(text, seconds, how)
-
-        def again() -> Stream | None:
-            nonlocal left
-            if left == 0:
-                return None
-            stream, left = self._open(text, seconds, how, left - 1)
-            return stream
-
-        return Result(self._coordinator, stream, again)
+        if priority is not None:
+            body["priority"] = _check_priority(priority)
+        asking = self._asking(body, delivery)
+        return Result(self._coordinator, asking, asking.open())
 
     def write(self, body: Mapping[str, Any]) -> pa.Table:
         """Runs a statement that writes, such as ``COPY ... TO 's3://...'``; waits for its end.
 
-        `body` is as for `read`. It is never sent twice: after `WorkerLost` or `ConnectionFailed` it
-        may have run or not.
+        `body` is as for `read`. A write is never retried: after `WorkerLost` or `ConnectionFailed`
+        it may have run or not. Only while the coordinator is overloaded, which it says before a
+        statement begins, is it asked again as a query is.
 
         Returns:
             What the statement gives: for COPY the count of rows.
@@ -162,8 +156,11 @@ class Client:
             eider.Error: it failed.
             TypeError, ValueError: an argument has no SQL value.
         """
-        text, timeout = self._encode(body)
-        stream = self._patiently(lambda: self._coordinator.relay("/write", text, timeout), timeout)
+
+        def send(text: bytes, timeout: float | None) -> Stream:
+            return self._coordinator.relay("/write", text, timeout)
+
+        stream = Asking(self._fields(body), send, self._closed, write=True).open()
         return pa.Table.from_batches(list(stream), stream.schema)
 
     def clear_cache(self, worker_location: str | None = None) -> int:
@@ -203,56 +200,26 @@ class Client:
     def __repr__(self) -> str:
         return f"<eider.Client {self._coordinator.url} delivery={self._delivery}>"
 
-    def _encode(self, body: Mapping[str, Any]) -> tuple[bytes, float | None]:
-        """The request's JSON, and its timeout in seconds."""
+    def _fields(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The request's body as it is sent."""
         fields = dict(body)
         if "args" in fields:
             fields["args"] = encode_params(fields["args"])
         if self._timeout is not None and "timeout_ms" not in fields:
             fields["timeout_ms"] = _to_ms(self._timeout)
-        timeout_ms = fields.get("timeout_ms")
-        timeout = timeout_ms / 1000 if type(timeout_ms) is int and timeout_ms > 0 else None
-        text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8", "surrogatepass"), timeout
+        return fields
 
-    def _open(
-        self, text: bytes, timeout: float | None, delivery: Delivery, left: int = _MAX_RETRIES
-    ) -> tuple[Stream, int]:
-        """Runs a query that reads. Gives its stream and how many retries are left.
+    def _asking(self, body: Mapping[str, Any], delivery: Delivery | None) -> Asking:
+        """What asks for a query that reads."""
+        how = _check_delivery(delivery or self._delivery)
 
-        A worker lost before the result began is retried here: nothing has been delivered.
-        """
-        while True:
-            try:
-                return self._patiently(lambda: self._send(text, timeout, delivery), timeout), left
-            except errors.WorkerLost:
-                if left == 0:
-                    raise
-                left -= 1
+        def send(text: bytes, timeout: float | None) -> Stream:
+            if how == "relay":
+                return self._coordinator.relay("/read", text, timeout)
+            stream: Stream = (self._direct or self._make_direct()).open(text, timeout)
+            return stream
 
-    def _send(self, text: bytes, timeout: float | None, delivery: Delivery) -> Stream:
-        if delivery == "relay":
-            return self._coordinator.relay("/read", text, timeout)
-        stream: Stream = (self._direct or self._make_direct()).open(text, timeout)
-        return stream
-
-    def _patiently(self, send: Any, timeout: float | None) -> Stream:
-        """`send()`, again and again while the coordinator is overloaded, within the deadline."""
-        if self._closed.is_set():
-            raise ValueError("the client is closed")
-        start = time.monotonic()
-        while True:
-            try:
-                stream: Stream = send()
-                return stream
-            except errors.Overloaded as error:
-                after_ms = error.retry_after_ms
-                wait_s = _DEFAULT_RETRY_AFTER_S if after_ms is None else after_ms / 1000
-                # Spread out, so that those who were refused together do not return together.
-                wait_s *= 1 + random.random() / 4  # noqa: S311
-                limit_s = _MAX_WAIT_S if timeout is None else timeout
-                if time.monotonic() - start + wait_s > limit_s or self._closed.wait(wait_s):
-                    raise
+        return Asking(self._fields(body), send, self._closed)
 
     def _make_direct(self) -> Any:
         from ._direct import Direct
@@ -280,6 +247,12 @@ def _check_cache(mode: str) -> str:
     if mode not in modes:
         raise ValueError(f"cache must be one of {', '.join(modes)}, not {mode!r}")
     return mode
+
+
+def _check_priority(priority: int) -> int:
+    if type(priority) is not int or not -_MAX_PRIORITY <= priority <= _MAX_PRIORITY:
+        raise ValueError(f"priority must be from -10 to 10, not {priority!r}")
+    return priority
 
 
 def _check_delivery(delivery: Delivery) -> Delivery:

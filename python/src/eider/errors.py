@@ -12,7 +12,8 @@ class Error(Exception):
     Attributes:
         code: the name in the API, such as ``"INVALID_QUERY"``.
         message: what happened, and where possible what to do.
-        retryable: whether the same request may well succeed when it is sent again.
+        retryable: whether the same request may well succeed when it is sent again. Where the
+            client may send it again by itself it has done so: this error came last.
         query_id: the query that it happened to, or None when it never became one.
         retry_after_ms: when to come back; only with ``OVERLOADED``.
     """
@@ -68,7 +69,11 @@ class PermissionDenied(Error):
 
 
 class Overloaded(Error):
-    """Too many queries wait; the client has waited and tried again until its deadline."""
+    """Too many queries wait, and this one has not begun.
+
+    The client has waited as it was told and asked again, until the query's deadline or for five
+    minutes.
+    """
 
     code = "OVERLOADED"
     _default_retryable = True
@@ -87,7 +92,12 @@ class Cancelled(Error):
 
 
 class WorkerLost(Error):
-    """The worker died or became unreachable under the query."""
+    """The worker died or became unreachable under the query.
+
+    A reader raises it once rows may have been delivered: what came before is not the whole. Calls
+    that give a whole result, and queries whose result had not begun, have been tried again. After
+    a write it is not retryable: the write may have taken place.
+    """
 
     code = "WORKER_LOST"
     _default_retryable = True
@@ -119,10 +129,18 @@ class Internal(Error):
 
 
 class ConnectionFailed(Error):
-    """The coordinator cannot be reached, or its connection broke before the result was whole."""
+    """The coordinator cannot be reached, or its connection broke before the result was whole.
+
+    A query that reads has been tried again, for as long as a restart takes.
+
+    Attributes:
+        sent: whether the request may have reached the coordinator; a write whose request was not
+            sent has not run.
+    """
 
     code = "CONNECTION_FAILED"
     _default_retryable = True
+    sent = True
 
 
 _BY_CODE: dict[str, type[Error]] = {

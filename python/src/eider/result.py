@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from . import errors
+from ._asking import Asking
 from ._stream import Stream
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class Info:
     """
 
     query_id: str | None = None
+    #: How often the client asked for the query. More than once: it was told to come back later, or
+    #: what had begun was lost; the rest of this is about the last time.
+    asked: int | None = None
     #: ``waiting``, ``running``, ``finished`` or ``failed``.
     state: str | None = None
     worker: str | None = None
@@ -101,21 +104,22 @@ class Result:
     """The result of one query, which runs already.
 
     Take it once as a stream (`reader`) or any number of times as a whole (`arrow`, `df`, `pl`,
-    `fetchall`: the whole is kept). A whole result whose worker was lost is asked for again, at most
-    twice. Dropping the result, or `close`, cancels what is left of the query. Used by one thread at
-    a time.
+    `fetchall`: the whole is kept). A whole result whose worker or connection was lost half-way is
+    asked for again, from its start, at most twice and within the query's timeout: nobody has seen
+    what had come. Dropping the result, or `close`, cancels what is left of the query. Used by one
+    thread at a time.
     """
 
     def __init__(
         self,
         coordinator: Coordinator,
+        asking: Asking,
         stream: Stream,
-        again: Callable[[], Stream | None],
     ) -> None:
-        """`again` runs the query once more, or gives None when its retries are used up."""
+        """`asking` has opened `stream`, and may open it again."""
         self._coordinator = coordinator
+        self._asking = asking
         self._stream = stream
-        self._again = again
         self._table: pa.Table | None = None
         self._taken = False
         self._info: Info | None = None
@@ -134,7 +138,8 @@ class Result:
     def reader(self) -> pa.RecordBatchReader:
         """The result as a stream of record batches, to be read once.
 
-        Reading raises `eider.Error` when the stream breaks; what came before is not the whole. To
+        Reading raises `eider.Error` when the stream breaks; what came before is not the whole, and
+        it is for the caller to ask again (`eider.Error.retryable` says whether that helps). To
         cancel the rest, drop the reader or `close` the result (pyarrow's ``reader.close()`` alone
         does not reach the server).
 
@@ -152,7 +157,7 @@ class Result:
         """The whole result as an Arrow table.
 
         Raises:
-            eider.Error: the query failed, or its result broke.
+            eider.Error: the query failed, or its result broke and was not to be had again.
             ValueError: the result has been taken as a reader already.
         """
         with self._lock:
@@ -211,7 +216,8 @@ class Result:
         for name in _CLAIM_FIELDS + (_FIGURES if ended else ()):
             if record.get(name) not in (None, ""):
                 known[name] = record[name]
-        info = Info(query_id=claim.query_id, record=record, **known)
+        asked = self._asking.asked
+        info = Info(query_id=claim.query_id, asked=asked, record=record, **known)
         if ended:
             self._info = info
         return info
@@ -239,9 +245,6 @@ class Result:
         while True:
             try:
                 return pa.Table.from_batches(list(self._stream), self._stream.schema)
-            except errors.WorkerLost:
-                stream = self._again()
-                if stream is None:
-                    raise
-                self._stream = stream
+            except errors.Error as error:
+                self._stream = self._asking.again(error)
                 self._info = None
