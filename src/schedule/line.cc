@@ -1,5 +1,6 @@
 #include "schedule/line.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace eider::schedule {
@@ -64,6 +65,20 @@ void Line::TakeOut(int priority, const std::string& client, uint64_t sequence) {
   stealable_.erase({-priority, sequence});
   if (band->second.clients.empty()) bands_.erase(band);
   --size_;
+}
+
+TaskRecord* Line::NewestOfTheMost(const std::string& client, int priority) const {
+  const Queue* most = nullptr;
+  size_t own = 0;
+  for (const auto& [of, band] : bands_) {
+    if (of > priority) continue;
+    for (const auto& [name, queue] : band.clients) {
+      if (name == client) own = std::max(own, queue.tasks.size());
+      if (most == nullptr || queue.tasks.size() > most->tasks.size()) most = &queue;
+    }
+  }
+  if (most == nullptr || most->tasks.size() < own + 2) return nullptr;
+  return most->tasks.rbegin()->second;
 }
 
 void Line::LetSteal(const Waiting& waiting) {

@@ -42,6 +42,10 @@ class Line {
   // Takes a task out wherever it is; its client's turn stays. REQUIRES: it is in the line.
   void Remove(const Waiting& waiting);
 
+  // The newest task of the client with the most tasks, of those of `priority` or lower, that waits
+  // here; nullptr unless that client has at least two more than `client` has. O(clients).
+  TaskRecord* NewestOfTheMost(const std::string& client, int priority) const;
+
   // From now on the task may be stolen. REQUIRES: it is in the line.
   void LetSteal(const Waiting& waiting);
   // The oldest task of the highest priority that may be stolen and satisfies `may`; nullptr: none.

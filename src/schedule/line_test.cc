@@ -87,6 +87,17 @@ TEST_F(LineTest, ATurnThatIsTakenGoesToTheNext) {
   EXPECT_EQ(Emptied(line_), "b1 a1 a2");
 }
 
+TEST_F(LineTest, TheClientWithTheMostIsToldByItsNewest) {
+  EXPECT_EQ(line_.NewestOfTheMost("b", 0), nullptr);
+  for (const char* id : {"a1", "b1", "a2"}) Push(id);
+  EXPECT_EQ(line_.NewestOfTheMost("b", 0), nullptr);  // one more is no flood
+  EXPECT_EQ(line_.NewestOfTheMost("c", 0)->task.id, "a2");
+  EXPECT_EQ(line_.NewestOfTheMost("c", -1), nullptr);
+  Push("a3");
+  EXPECT_EQ(line_.NewestOfTheMost("b", 0)->task.id, "a3");
+  EXPECT_EQ(line_.NewestOfTheMost("a", 0), nullptr);
+}
+
 TEST_F(LineTest, TheOldestOfTheHighestPriorityIsStolen) {
   EXPECT_FALSE(line_.may_be_stolen_from());
   const Waiting a1 = Push("a1");

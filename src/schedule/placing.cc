@@ -181,9 +181,21 @@ void Scheduler::State::Place(TaskRecord& task, Arrival arrival) {
   }
   const bool no_room = worker == nullptr && !roster.empty();
   if (arrival == Arrival::kNew && (no_room || waiting >= options.max_waiting)) {
-    return End(task, NoRoom());
+    if (no_room) task.placement = Choose(task, /*past_full_lines=*/true);
+    if (!MakeRoom(task)) return End(task, NoRoom());
   }
   JoinLine(task, arrival);
+}
+
+bool Scheduler::State::MakeRoom(const TaskRecord& task) {
+  const WorkerRecord* worker = task.placement.worker;
+  const Line& line = worker == nullptr ? unplaced : worker->line;
+  TaskRecord* last = line.NewestOfTheMost(task.task.client, task.task.priority);
+  if (last == nullptr) return false;
+  base::ErrorInfo error = NoRoom();
+  error.message += ", most of them of this client: the newest makes room for another's";
+  End(*last, std::move(error));
+  return true;
 }
 
 base::ErrorInfo Scheduler::State::NoRoom() const {

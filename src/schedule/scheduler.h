@@ -33,7 +33,9 @@
 namespace eider::schedule {
 
 struct Options {
-  int max_waiting = 10'000;         // tasks waiting in all lines together
+  // Tasks waiting in all lines together. Past it, and past full lines, a new task is rejected; or,
+  // where another client has more waiting in its line than its own, that one's newest.
+  int max_waiting = 10'000;
   int line_length_per_slot = 8;     // a line holds at most this many for each of its worker's slots
   int64_t max_wait_ms = 300'000;    // a task that waited longer is rejected
   int64_t claim_expiry_ms = 5'000;  // a claim that did not start by then gives its slot back

@@ -238,6 +238,9 @@ struct Scheduler::State {
   bool Avoids(const TaskRecord& task, const WorkerRecord& worker) const;
   // Why a worker was passed over: "is full", "at 5.2x mean".
   std::string Excuse(const TaskRecord& task, const WorkerRecord& worker) const;
+  // Where all room is taken: one of a client that has much of it goes, so that a flood of one
+  // client does not keep the others out. False when there is none.
+  bool MakeRoom(const TaskRecord& task);
   base::ErrorInfo NoRoom() const;
   void GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen, std::string reason);
   void JoinLine(TaskRecord& task, Arrival arrival);
