@@ -1,6 +1,6 @@
 # What people type. Every target makes what it needs first; a second run makes nothing again.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit up fuzz bench-reads lint format clean
+.PHONY: help build demo test unit up fuzz bench-reads simulate lint format clean
 
 SETUP := python3 tools/setup.py
 PYTHON := build/venv/bin/python
@@ -28,6 +28,10 @@ test: unit ## all tests: unit tests, then real processes against a real S3 serve
 bench-reads: python ## reads against plain DuckDB, S3 30 ms away behind a link of 60 MB/s (root); ARGS
 	@$(SETUP) packages bench-packages s3 venv bench
 	@$(PYTHON) bench/reads.py --output build/bench/reads.json $(ARGS)
+
+simulate: python ## the scheduler among modelled workers, into docs/scheduler.md (ten minutes); ARGS
+	@$(SETUP) packages bench-packages bench
+	@build/release/bench/eider_simulate --output build/bench/simulate.json --page docs/scheduler.md $(ARGS)
 
 fuzz: python ## the decoders of what a disk may have spoilt, fuzzed for a minute; ARGS
 	@$(SETUP) packages

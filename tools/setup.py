@@ -144,7 +144,7 @@ def build_bench() -> str:
             "-DEIDER_BENCH=ON",
         ]
     )
-    for program in ("engine_reads", "cache_read"):
+    for program in ("engine_reads", "cache_read", "eider_simulate", "schedule_rate"):
         build("release", program)
     return "built"
 
