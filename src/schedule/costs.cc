@@ -32,7 +32,7 @@ Costs::Known& Costs::Get(const std::optional<std::string>& key) {
     return recent_.front();
   }
   if (std::ssize(by_key_) >= options_.max_keys) {
-    hot_keys_ -= recent_.back().hot ? 1 : 0;
+    hot_keys_ -= recent_.back().more_homes > 0 ? 1 : 0;
     by_key_.erase(recent_.back().key);
     recent_.pop_back();
   }
@@ -82,25 +82,36 @@ void Costs::NoteRun(const std::optional<std::string>& key, bool home, int64_t ru
   Average(loss_bytes_, losses_, static_cast<double>(bytes));
 }
 
-double Costs::HeatAt(const Known& known, int64_t now_ms) {
-  const double half_lives =
-      static_cast<double>(now_ms - known.heat_at_ms) / static_cast<double>(kHeatHalfLifeMs);
-  return known.heat * std::exp2(-half_lives);
+int Costs::MoreHomes(const Known& known, int64_t now_ms) {
+  const int64_t halvings = (now_ms - known.last_home_used_ms) / kCoolMs;
+  return halvings < 31 ? known.more_homes >> halvings : 0;
 }
 
-void Costs::NoteAway(const std::string& key, int64_t now_ms) {
+void Costs::NoteClaim(const std::string& key, std::optional<int> home, int homes, int most,
+                      int64_t now_ms) {
   Known& known = Get(key);
-  const bool was = known.hot;
-  known.hot = IsHot(key, now_ms);
-  known.heat = HeatAt(known, now_ms) + 1;
-  known.heat_at_ms = now_ms;
-  known.hot = known.hot || known.heat >= kHot;
-  hot_keys_ += (known.hot ? 1 : 0) - (was ? 1 : 0);
+  const int before = known.more_homes;
+  if (const int left = MoreHomes(known, now_ms); left < before) {
+    known.more_homes = left;
+    known.last_home_used_ms = now_ms;
+  }
+  const double faded = std::exp2(static_cast<double>(known.claimed_ms - now_ms) / kHalfLifeMs);
+  known.claims = known.claims * faded + 1;
+  known.away = known.away * faded + (home ? 0 : 1);
+  known.claimed_ms = now_ms;
+  if (home && *home == homes - 1) known.last_home_used_ms = now_ms;
+  if (known.away >= kAway && known.away >= kAwayShare * known.claims && homes < most) {
+    // By halves, so that a key that needs many has them soon.
+    known.more_homes += std::min(most - homes, std::max(1, homes / 2));
+    known.last_home_used_ms = now_ms;
+    known.claims = known.away = 0;
+  }
+  hot_keys_ += (known.more_homes > 0 ? 1 : 0) - (before > 0 ? 1 : 0);
 }
 
-bool Costs::IsHot(const std::string& key, int64_t now_ms) const {
+int Costs::Homes(const std::string& key, int least, int64_t now_ms) const {
   const Known* known = Find(key);
-  return known != nullptr && known->hot && HeatAt(*known, now_ms) >= kCool;
+  return least + (known == nullptr ? 0 : MoreHomes(*known, now_ms));
 }
 
 }  // namespace eider::schedule

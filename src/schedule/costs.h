@@ -33,18 +33,23 @@ class Costs {
   // A task has finished: at a home of its key or not, having asked for so many bytes.
   void NoteRun(const std::optional<std::string>& key, bool home, int64_t run_us, int64_t bytes);
 
-  // A task of this key ran away from its home for want of a slot.
-  void NoteAway(const std::string& key, int64_t now_ms);
-  // Whether that happens so often that another home would serve it better: it begins at kHot such
-  // tasks, old ones counting less, and lasts until few are left.
-  bool IsHot(const std::string& key, int64_t now_ms) const;
+  // A task of this key was claimed: by home number `home` of the `homes` that the key has, or away
+  // from them. A key whose tasks keep running away from the homes that it has gets more of them, up
+  // to `most`; one that has not used its last home for kCoolMs loses half of those above `least`.
+  void NoteClaim(const std::string& key, std::optional<int> home, int homes, int most,
+                 int64_t now_ms);
+  // How many homes the key has, at least `least`.
+  int Homes(const std::string& key, int least, int64_t now_ms) const;
 
   bool any_known() const { return runs_ > 0; }
-  int64_t hot_keys() const { return hot_keys_; }  // those seen hot when they were last noted
+  int64_t hot_keys() const { return hot_keys_; }  // with more homes, when they were last claimed
 
-  static constexpr double kHot = 3.5;
-  static constexpr double kCool = 0.5;
-  static constexpr int64_t kHeatHalfLifeMs = 30'000;
+  // More homes are earned by so many tasks away, old ones counting less, and of so large a part of
+  // the key's tasks: a few run away from any home that has much to do.
+  static constexpr double kAway = 3.5;
+  static constexpr double kAwayShare = 0.25;
+  static constexpr int64_t kHalfLifeMs = 30'000;
+  static constexpr int64_t kCoolMs = 60'000;
 
  private:
   struct Known {
@@ -57,15 +62,17 @@ class Costs {
     double home_us = 0;
     double away_us = 0;
     double bytes = 0;
-    // Tasks that ran away, each counting for half after a half-life.
-    double heat = 0;
-    int64_t heat_at_ms = 0;
-    bool hot = false;
+    // Claims, and those away from all homes, each counting for half after a half-life.
+    double claims = 0;
+    double away = 0;
+    int64_t claimed_ms = 0;
+    int more_homes = 0;             // than the least
+    int64_t last_home_used_ms = 0;  // the last of them
   };
 
   const Known* Find(const std::optional<std::string>& key) const;
   Known& Get(const std::optional<std::string>& key);
-  static double HeatAt(const Known& known, int64_t now_ms);
+  static int MoreHomes(const Known& known, int64_t now_ms);
 
   const Options options_;
   std::list<Known> recent_;  // the most recently used first

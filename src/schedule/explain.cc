@@ -20,7 +20,7 @@ Route Scheduler::State::Explain(const Task& task) const {
 
   Route route{.key = task.key,
               .cost_ms = static_cast<double>(record.cost_us) / 1'000,
-              .hot = task.key && costs.IsHot(*task.key, now_ms),
+              .hot = task.key && HomesOf(*task.key) > options.replicas,
               .steal_after_ms = task.key ? (costs.StealAfterUs(task.key) + 999) / 1'000 : 0};
   const auto list = [&](const WorkerRecord& worker, int rank, std::string passed_over) {
     route.workers.push_back({.worker_id = worker.id,

@@ -11,6 +11,7 @@ void Scheduler::State::On(const WorkerUp& event) {
   WorkerRecord& worker = workers[event.worker_id];
   if (worker.id.empty()) {
     worker.id = event.worker_id;
+    worker.hash = HashOf(worker.id);
     worker.pause_timer = NewTimer(TimerKind::kPause, &worker);
     worker.hold_timer = NewTimer(TimerKind::kHold, &worker);
   }
@@ -34,6 +35,7 @@ void Scheduler::State::On(const WorkerUp& event) {
   }
   for (const protocol::AttemptId& id : event.running) Adopt(worker, id);
   Enlist();
+  Changed(worker);
 }
 
 void Scheduler::State::On(const WorkerDown& event) {
@@ -83,7 +85,8 @@ bool Scheduler::State::IsFlapping(const std::string& worker_id) const {
          now_ms - at->second.front() < options.flap_window_ms;
 }
 
-void Scheduler::State::MakeRoster() {
+std::vector<WorkerRecord*> Scheduler::State::MakeRoster() {
+  std::vector<WorkerRecord*> changed;
   const bool better = std::any_of(workers.begin(), workers.end(), [](const auto& entry) {
     return entry.second.Takes() && !entry.second.HeldBack();
   });
@@ -94,29 +97,31 @@ void Scheduler::State::MakeRoster() {
   uniform = true;
   ++roster_version;
   for (auto& [id, worker] : workers) {
-    worker.eligible = worker.Takes() && (!worker.HeldBack() || !better);
+    const bool was =
+        std::exchange(worker.eligible, worker.Takes() && (!worker.HeldBack() || !better));
+    if (worker.eligible != was) changed.push_back(&worker);
     if (!worker.eligible) continue;
-    members.push_back({HashOf(id), static_cast<double>(worker.slots)});
+    members.push_back({worker.hash, static_cast<double>(worker.slots)});
     roster.push_back(&worker);
     total_slots += worker.slots;
     total_load_us += worker.load_us();
     uniform = uniform && worker.slots == roster.front()->slots;
   }
+  return changed;
 }
 
 void Scheduler::State::Enlist() {
-  MakeRoster();
   std::vector<TaskRecord*> homeless;
-  for (auto& [id, worker] : workers) {
-    while (!worker.eligible && worker.line.size() > 0) {
-      homeless.push_back(worker.line.Front());
-      worker.line.TakeTurn();
+  for (WorkerRecord* worker : MakeRoster()) {
+    while (!worker->eligible && worker->line.size() > 0) {
+      homeless.push_back(worker->line.Front());
+      worker->line.TakeTurn();
       LeaveLine(*homeless.back());
     }
-    Changed(worker);
-    if (!worker.eligible && worker.indexed_serving) {
-      worker.indexed_serving = false;
-      std::erase(serving, &worker);
+    Changed(*worker);
+    if (!worker->eligible && worker->indexed_serving) {
+      worker->indexed_serving = false;
+      std::erase(serving, worker);
     }
   }
   while (!roster.empty() && unplaced.size() > 0) {

@@ -64,10 +64,13 @@ bool Scheduler::State::IsSoonFree(const TaskRecord& task, const WorkerRecord& ho
          ExpectedWaitUs(home) <= costs.StealAfterUs(task.task.key);
 }
 
+int Scheduler::State::MostHomes() const {
+  return std::min<int>(std::max(options.replicas, options.hot_replicas),
+                       static_cast<int>(roster.size()));
+}
+
 int Scheduler::State::HomesOf(const std::string& key) const {
-  const int hot = std::max(options.replicas, options.hot_replicas);
-  const int homes = hot > options.replicas && costs.IsHot(key, now_ms) ? hot : options.replicas;
-  return std::min<int>(homes, static_cast<int>(roster.size()));
+  return std::min(costs.Homes(key, options.replicas, now_ms), MostHomes());
 }
 
 std::string Scheduler::State::Excuse(const TaskRecord& task, const WorkerRecord& worker) const {
@@ -213,9 +216,13 @@ void Scheduler::State::GiveSlot(TaskRecord& task, WorkerRecord& worker, bool hom
                           .cache_mode = Mode(home, stolen, options.stolen_cache),
                           .reason = std::move(reason),
                           .queue_ms = now_ms - task.submitted_ms});
-  // Where its owner was lost under it that says nothing of the owner's load.
-  if (task.task.key && task.retries == 0 && Homes(task)[0] != &worker) {
-    costs.NoteAway(*task.task.key, now_ms);
+  // Where a worker was lost under it that says nothing of the homes' load.
+  if (task.task.key && task.retries == 0) {
+    const std::vector<WorkerRecord*>& homes = Homes(task);
+    const auto at = std::find(homes.begin(), homes.end(), &worker);
+    std::optional<int> index;
+    if (at != homes.end()) index = static_cast<int>(at - homes.begin());
+    costs.NoteClaim(*task.task.key, index, static_cast<int>(homes.size()), MostHomes(), now_ms);
   }
   task.where = Whereabouts::kClaimed;
   timers.Clear(task.timer);

@@ -11,6 +11,9 @@ namespace {
 
 // How many ranks are found by looking through all scores, before they are sorted.
 constexpr size_t kLinearRanks = 6;
+// How many are sorted after these, and how many times as many when they do not do.
+constexpr size_t kFirstSorted = 64;
+constexpr size_t kSortedGrowth = 8;
 
 // Uniform in (0, 1): of 53 bits, which are all that a double holds; the half keeps 0 and 1 out.
 double Uniform(uint64_t key_hash, uint64_t worker_hash) {
@@ -61,13 +64,21 @@ std::optional<size_t> Ranking::Next() {
     for (size_t i = 0; i < scores_.size(); ++i) {
       if (Before(*last_, i)) rest_.push_back(i);
     }
-    std::sort(rest_.begin(), rest_.end(),
-              [this](size_t left, size_t right) { return Before(left, right); });
   }
   const size_t at = named_ - kLinearRanks;
   if (at >= rest_.size()) return std::nullopt;
+  if (at >= sorted_) SortMore();
   ++named_;
   return rest_[at];
+}
+
+void Ranking::SortMore() {
+  const auto before = [this](size_t left, size_t right) { return Before(left, right); };
+  const auto from = rest_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+  sorted_ = std::min(rest_.size(), std::max(kFirstSorted, kSortedGrowth * sorted_));
+  const auto to = rest_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+  if (to != rest_.end()) std::nth_element(from, to, rest_.end(), before);
+  std::sort(from, to, before);
 }
 
 std::vector<std::string_view> Rank(std::string_view key, const std::vector<Candidate>& workers) {

@@ -34,12 +34,14 @@ class Ranking {
 
  private:
   bool Before(size_t left, size_t right) const;
+  void SortMore();
 
   const std::vector<Member>& members_;
   std::vector<double>& scores_;
   std::optional<size_t> last_;
   size_t named_ = 0;
-  std::vector<size_t> rest_;  // what is left, in order, once it has been sorted
+  std::vector<size_t> rest_;  // what is left; the first `sorted_` in order, before all others
+  size_t sorted_ = 0;
 };
 
 struct Candidate {

@@ -111,6 +111,7 @@ struct AttemptHash {
 // A worker that is up.
 struct WorkerRecord {
   std::string id;
+  uint64_t hash = 0;
   int slots = 0;
   bool draining = false;
   bool paused = false;                   // refused a task a moment ago
@@ -205,7 +206,8 @@ struct Scheduler::State {
   // Settles who gets tasks, after any change of that: workers that are held back only while no
   // other can. What waits where it no longer may, or nowhere, is placed again.
   void Enlist();
-  void MakeRoster();
+  // Returns the workers that are eligible now and were not, or the other way round.
+  std::vector<WorkerRecord*> MakeRoster();
   // The attempt went with its worker. The worker is gone from `workers`, or has come back without
   // it.
   void Orphan(AttemptRecord& attempt, bool death);
@@ -225,6 +227,7 @@ struct Scheduler::State {
   Placement ChooseInRank(const TaskRecord& task, bool past_full_lines,
                          std::vector<Look>* looks) const;
   WorkerRecord* LeastLoaded(const TaskRecord& task, bool past_full_lines) const;
+  int MostHomes() const;
   int HomesOf(const std::string& key) const;
   // What its load may be at most, with a task of this cost.
   double BoundUs(const WorkerRecord& worker, int64_t cost_us) const;
