@@ -450,6 +450,15 @@ def test_one_client_for_eight_threads(serve: Serve, connect: Connect) -> None:
     assert max(request.connection for request in server.requests) <= 8
 
 
+def test_explain(serve: Serve, connect: Connect) -> None:
+    server = serve(lambda request: json_answer({"key": "s3://b/k", "worker": "w1"}))
+    route = connect(server.url).explain("q ?", [1], files="s3://b/k")
+    assert route == {"key": "s3://b/k", "worker": "w1"}
+    asked = server.requests[0]
+    assert (asked.method, asked.path) == ("POST", "/v1/explain")
+    assert asked.json == {"query": "q ?", "args": [1], "buckets": ["s3://b/k"]}
+
+
 def test_clear_cache(serve: Serve, connect: Connect) -> None:
     server = serve(lambda request: json_answer({"cleared": 1}))
     client = connect(server.url)

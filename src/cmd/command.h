@@ -27,6 +27,7 @@ int RunUp(const Invocation& invocation);
 int RunCoordinator(const Invocation& invocation);
 int RunWorker(const Invocation& invocation);
 int RunQuery(const Invocation& invocation);
+int RunExplain(const Invocation& invocation);
 int RunStatus(const Invocation& invocation);
 int RunKeygen(const Invocation& invocation);
 int RunCache(const Invocation& invocation);

@@ -23,6 +23,15 @@ arrow::Result<protocol::Value> GetJson(const std::string& url, const std::string
   return protocol::ParseJson(answer.body);
 }
 
+arrow::Result<protocol::Value> PostJson(const std::string& url, const std::string& path,
+                                        const std::string& body) {
+  ARROW_ASSIGN_OR_RAISE(
+      const auto answer,
+      rpc::Fetch("POST", url + path, {{"Content-Type", "application/json"}}, body, kTimeoutMs));
+  if (answer.status != 200) return base::MakeError(ErrorOfAnswer(answer.status, answer.body));
+  return protocol::ParseJson(answer.body);
+}
+
 std::optional<protocol::Value> FindQuery(const std::string& url, const std::string& client) {
   const auto answer = GetJson(url, "/v1/queries");
   const protocol::Value* queries = answer.ok() ? answer->Find("queries") : nullptr;

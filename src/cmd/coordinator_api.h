@@ -14,6 +14,10 @@ namespace eider::cmd {
 // GET of a path such as "/v1/workers". Errors: the connection's, or the one in the answer.
 arrow::Result<protocol::Value> GetJson(const std::string& url, const std::string& path);
 
+// POST of a JSON body; the answer is JSON too. Errors: the same.
+arrow::Result<protocol::Value> PostJson(const std::string& url, const std::string& path,
+                                        const std::string& body);
+
 // The error of an answer that is not 200.
 base::ErrorInfo ErrorOfAnswer(int status, const std::string& body);
 

@@ -24,8 +24,18 @@ coordinator::Coordinator::Options MakeOptions(const config::CoordinatorOptions& 
   coordinator::Coordinator::Options made;
   made.workers = options.workers;
   made.schedule.max_waiting = options.max_waiting;
+  made.schedule.max_wait_ms = options.max_wait_ms;
   made.default_timeout_ms = options.default_timeout_ms;
   made.schedule.stolen_cache = options.stolen_cache;
+  made.schedule.replicas = options.replicas;
+  made.schedule.hot_replicas = options.replicas + 1;
+  made.schedule.load_factor = options.load_factor;
+  made.schedule.stealing = options.stealing;
+  if (options.max_steal_after_ms >= 0) {
+    made.schedule.max_steal_after_ms = options.max_steal_after_ms;
+    made.schedule.steal_after_ms =
+        std::min(made.schedule.steal_after_ms, options.max_steal_after_ms);
+  }
   made.notices = {.tries = config::kInvalidateTries,
                   .wait_ms = config::kInvalidateWaitMs,
                   .max_owed = static_cast<size_t>(config::kMaxOwedUrls)};

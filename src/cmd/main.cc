@@ -21,6 +21,8 @@ int Run(Command command, const Invocation& invocation) {
       return eider::cmd::RunWorker(invocation);
     case Command::kQuery:
       return eider::cmd::RunQuery(invocation);
+    case Command::kExplain:
+      return eider::cmd::RunExplain(invocation);
     case Command::kStatus:
       return eider::cmd::RunStatus(invocation);
     case Command::kKeygen:

@@ -2,8 +2,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -124,11 +122,7 @@ int RunQuery(const Invocation& invocation) {
   const auto options = config::MakeQueryOptions(*told);
   if (!options.ok()) return Refuse(kCommand, options.status());
   if (const auto good = CheckOutput(*options); !good.ok()) return Refuse(kCommand, good);
-  std::string sql = options->sql;
-  if (sql == "-") {
-    sql.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-  }
-  const auto body = EncodeQueryRequest(*options, sql);
+  const auto body = EncodeQueryRequest(*options, ReadSql(options->sql));
   if (!body.ok()) return Refuse(kCommand, body.status());
   return Execute(*options, *body);
 }

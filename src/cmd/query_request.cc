@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iostream>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -51,10 +53,7 @@ arrow::Result<Value> MakeArguments(const std::vector<std::string>& params) {
   return named.items.empty() ? positional : named;
 }
 
-}  // namespace
-
-arrow::Result<std::string> EncodeQueryRequest(const config::QueryOptions& options,
-                                              const std::string& sql) {
+arrow::Result<Value> MakeRequest(const config::QueryOptions& options, const std::string& sql) {
   Value request = Value::Struct();
   request.With("query", Value::String(sql));
   if (!options.params.empty()) {
@@ -63,7 +62,27 @@ arrow::Result<std::string> EncodeQueryRequest(const config::QueryOptions& option
   }
   if (options.cache_mode != "use") request.With("cache", Value::String(options.cache_mode));
   if (options.timeout_ms > 0) request.With("timeout_ms", Value::Integer(options.timeout_ms));
+  return request;
+}
+
+}  // namespace
+
+arrow::Result<std::string> EncodeQueryRequest(const config::QueryOptions& options,
+                                              const std::string& sql) {
+  ARROW_ASSIGN_OR_RAISE(const Value request, MakeRequest(options, sql));
   return protocol::EncodeJson(request);
+}
+
+arrow::Result<std::string> EncodeExplainRequest(const config::QueryOptions& options,
+                                                const std::string& sql) {
+  ARROW_ASSIGN_OR_RAISE(Value request, MakeRequest(options, sql));
+  if (options.write) request.With("write", Value::Bool(true));
+  return protocol::EncodeJson(request);
+}
+
+std::string ReadSql(const std::string& argument) {
+  if (argument != "-") return argument;
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
 }
 
 }  // namespace eider::cmd

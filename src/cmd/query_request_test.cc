@@ -28,6 +28,15 @@ TEST(QueryRequest, NamesWhatIsNotTheDefault) {
             R"({"query":"S","cache":"off","timeout_ms":1500})");
 }
 
+TEST(QueryRequest, AnExplainedOneSaysWhetherItWrites) {
+  config::QueryOptions options;
+  options.cache_mode = "use";
+  EXPECT_EQ(EncodeExplainRequest(options, "S").ValueOrDie(), R"({"query":"S"})");
+  options.write = true;
+  EXPECT_EQ(EncodeExplainRequest(options, "S").ValueOrDie(), R"({"query":"S","write":true})");
+  EXPECT_EQ(EncodeQueryRequest(options, "S").ValueOrDie(), R"({"query":"S"})");
+}
+
 TEST(QueryRequest, RefusesAMixture) {
   config::QueryOptions options;
   options.params = {"1", "a=1"};

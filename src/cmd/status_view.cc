@@ -60,8 +60,12 @@ const std::vector<Value>& Items(const Value& object, std::string_view name) {
 std::string WorkerState(const Value& worker) {
   const std::string state = Text(worker, "state");
   const Value* ready = worker.Find("ready");
-  if (state != "up" || ready == nullptr || ready->boolean) return state;
-  return "up, not ready: " + Text(worker, "not_ready_why");
+  if (state != "up") return state;
+  if (ready != nullptr && !ready->boolean) {
+    return "up, not ready: " + Text(worker, "not_ready_why");
+  }
+  const std::string held_back = Text(worker, "held_back");
+  return held_back == "-" ? state : "up, held back: " + held_back;
 }
 
 // "1.0 GiB of 10.0 GiB, 93% hits"; what the engine holds in memory where there is no disk cache.
@@ -81,13 +85,14 @@ std::string Cache(const Value& worker) {
 Table WorkerTable(const Value& answer) {
   Table table;
   table.columns = {{"worker", "", false}, {"location", "", false}, {"state", "", false},
-                   {"slots", "", true},   {"line", "", true},      {"threads", "", true},
-                   {"memory", "", true},  {"cache", "", true},     {"version", "", false}};
+                   {"slots", "", true},   {"line", "", true},      {"load ms", "", true},
+                   {"threads", "", true}, {"memory", "", true},    {"cache", "", true},
+                   {"version", "", false}};
   for (const Value& worker : Items(answer, "workers")) {
     table.rows.push_back(
         {Text(worker, "id"), Text(worker, "location"), WorkerState(worker),
          Text(worker, "occupied") + "/" + Text(worker, "slots"), Text(worker, "waiting"),
-         Text(worker, "threads"),
+         Grouped(worker, "load_ms"), Text(worker, "threads"),
          Bytes(worker, "memory_used_bytes") + " of " + Bytes(worker, "memory_limit_bytes"),
          Cache(worker), Text(worker, "version")});
   }

@@ -42,6 +42,14 @@ TEST(StatusView, SaysWhyAWorkerIsNotReady) {
   EXPECT_THAT(text, HasSubstr("no queries yet"));
 }
 
+TEST(StatusView, SaysWhatAWorkersLoadIsAndWhyItIsHeldBack) {
+  const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
+                          "load_ms":4321.4,"held_back":"it went down 3 times in a minute"}]})"),
+                                      Json(R"({"queries":[]})"), 0, 0);
+  EXPECT_THAT(text, HasSubstr("4,321"));
+  EXPECT_THAT(text, HasSubstr("up, held back: it went down 3 times in a minute"));
+}
+
 TEST(StatusView, SaysWhyACacheIsOff) {
   const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
                "cache":{"budget_bytes":1024,"used_bytes":512,"hits":0,"misses":0,

@@ -40,6 +40,11 @@ Text TextOf(Command command) {
               "  eider query \"SELECT count(*) FROM 's3://bucket/path/*.parquet'\"\n"
               "  eider query 'SELECT * FROM read_parquet(?) LIMIT 5' -p s3://bucket/a.parquet\n"
               "  eider query - --format parquet --output result.parquet < query.sql\n"};
+    case Command::kExplain:
+      return {"eider explain SQL [options]      ('-': SQL from standard input)",
+              "Shows where a statement would run now and why, without running it.",
+              "  eider explain \"SELECT count(*) FROM 's3://bucket/path/*.parquet'\"\n"
+              "  eider explain 'SELECT * FROM read_parquet(?)' -p s3://bucket/a.parquet -f json\n"};
     case Command::kStatus:
       return {"eider status [--url URL] [--json]",
               "Shows the workers of a coordinator and the queries that it knows.",

@@ -113,9 +113,15 @@ arrow::Result<CoordinatorOptions> MakeCoordinator(const Settings& settings,
   ARROW_ASSIGN_OR_RAISE(options.listen, MakeListen(settings, environment, machine));
   ARROW_ASSIGN_OR_RAISE(options.flight_port, FlightPort(settings, options.listen.port));
   options.max_waiting = static_cast<int>(settings.Number("max-waiting"));
+  options.max_wait_ms = settings.Number("max-wait");
   options.default_timeout_ms = settings.Number("timeout");
   options.max_json_result_bytes = settings.Number("max-json-result");
   options.stolen_cache = settings.Flag("stolen-cache");
+  options.replicas = static_cast<int>(settings.Number("replicas"));
+  options.load_factor = static_cast<double>(settings.Number("load-factor")) / 1e3;
+  const int64_t steal = settings.Number("steal");
+  options.stealing = steal != kDelayOff;
+  options.max_steal_after_ms = steal >= 0 ? steal : -1;
   options.drain_timeout_ms = settings.Number("drain-timeout");
   options.log = MakeLog(settings);
   return options;
@@ -145,6 +151,25 @@ arrow::Result<WorkerOptions> MakeWorker(const Settings& settings, const Environm
                               : machine.executable_dir + "/../lib/eider/extensions";
   options.drain_timeout_ms = settings.Number("drain-timeout");
   options.log = MakeLog(settings);
+  return options;
+}
+
+// What `eider query` and `eider explain` both take.
+arrow::Result<QueryOptions> MakeStatement(const Told& told) {
+  const Settings& settings = told.settings;
+  if (told.positionals.size() != 1) {
+    const std::string command = "eider " + std::string(CommandName(settings.command()));
+    return arrow::Status::Invalid(told.positionals.empty()
+                                      ? "no SQL is given: " + command + " \"SELECT ...\", or '" +
+                                            command + " -' to read it from standard input"
+                                      : "give the SQL as one argument, in quotes");
+  }
+  QueryOptions options;
+  options.url = settings.Text("url");
+  options.sql = told.positionals.front();
+  options.params = settings.List("param");
+  options.cache_mode = settings.Text("cache-mode");
+  options.write = settings.Flag("write");
   return options;
 }
 
@@ -224,20 +249,8 @@ arrow::Result<UpOptions> MakeUpOptions(const Told& told, const Environment& envi
 
 arrow::Result<QueryOptions> MakeQueryOptions(const Told& told) {
   const Settings& settings = told.settings;
-  if (told.positionals.size() != 1) {
-    return arrow::Status::Invalid(
-        told.positionals.empty()
-            ? "no SQL is given: eider query \"SELECT ...\", or 'eider query -' to read it from "
-              "standard input"
-            : "give the SQL as one argument, in quotes");
-  }
-  QueryOptions options;
-  options.url = settings.Text("url");
-  options.sql = told.positionals.front();
-  options.params = settings.List("param");
+  ARROW_ASSIGN_OR_RAISE(QueryOptions options, MakeStatement(told));
   options.output = settings.Text("output");
-  options.cache_mode = settings.Text("cache-mode");
-  options.write = settings.Flag("write");
   options.timeout_ms = settings.Number("timeout");
   options.max_rows = settings.Number("max-rows");
   const std::string format = settings.Text("format");
@@ -247,6 +260,11 @@ arrow::Result<QueryOptions> MakeQueryOptions(const Told& told) {
                    : format == "parquet" ? OutputFormat::kParquet
                                          : OutputFormat::kTable;
   return options;
+}
+
+arrow::Result<ExplainOptions> MakeExplainOptions(const Told& told) {
+  ARROW_ASSIGN_OR_RAISE(QueryOptions query, MakeStatement(told));
+  return ExplainOptions{std::move(query), told.settings.Text("format") == "json"};
 }
 
 arrow::Result<StatusOptions> MakeStatusOptions(const Told& told) {

@@ -37,6 +37,7 @@ arrow::Result<CoordinatorOptions> MakeCoordinatorOptions(const Told& told,
 arrow::Result<WorkerOptions> MakeWorkerOptions(const Told& told, const Environment& environment,
                                                const Machine& machine);
 arrow::Result<QueryOptions> MakeQueryOptions(const Told& told);
+arrow::Result<ExplainOptions> MakeExplainOptions(const Told& told);
 arrow::Result<StatusOptions> MakeStatusOptions(const Told& told);
 arrow::Result<KeygenOptions> MakeKeygenOptions(const Told& told);
 arrow::Result<CacheOptions> MakeCacheOptions(const Told& told);

@@ -62,6 +62,7 @@ TEST(Load, Defaults) {
   EXPECT_EQ(coordinator.flight_port, 5001);
   EXPECT_EQ(coordinator.default_timeout_ms, kDefaultTimeoutMs);
   EXPECT_EQ(coordinator.max_waiting, kDefaultMaxWaiting);
+  EXPECT_EQ(coordinator.max_wait_ms, 5 * kMinuteMs);
   EXPECT_EQ(coordinator.max_json_result_bytes, kDefaultMaxJsonResultBytes);
 }
 
@@ -78,6 +79,24 @@ TEST(Load, TheCachesOptions) {
   EXPECT_EQ(Worker({"--revalidate", "2m"}).ValueOrDie().revalidate_ms, 120'000);
   EXPECT_TRUE(Coordinator({}).ValueOrDie().stolen_cache);
   EXPECT_FALSE(Coordinator({"--stolen-cache", "off"}).ValueOrDie().stolen_cache);
+}
+
+TEST(Load, Scheduling) {
+  const CoordinatorOptions plain = Coordinator({}).ValueOrDie();
+  EXPECT_EQ(plain.replicas, 1);
+  EXPECT_EQ(plain.load_factor, 1.25);
+  EXPECT_TRUE(plain.stealing);
+  EXPECT_EQ(plain.max_steal_after_ms, -1);
+  const std::string file = WriteFile("load_factor = 2.5\nsteal = \"40ms\"\n");
+  const CoordinatorOptions told = Coordinator({"--replicas", "3", "--config", file}).ValueOrDie();
+  EXPECT_EQ(told.replicas, 3);
+  EXPECT_EQ(told.load_factor, 2.5);
+  EXPECT_TRUE(told.stealing);
+  EXPECT_EQ(told.max_steal_after_ms, 40);
+  EXPECT_EQ(Coordinator({"--steal", "0"}).ValueOrDie().max_steal_after_ms, 0);
+  EXPECT_FALSE(Coordinator({"--steal", "off"}).ValueOrDie().stealing);
+  EXPECT_THAT(Coordinator({"--load-factor", "0.5"}).status().message(),
+              HasSubstr("a number such as 1.25 from 1 to 1000"));
 }
 
 TEST(Load, S3FilesAreAwssOwnUnlessNamed) {
@@ -194,6 +213,11 @@ TEST(Load, EveryOptionRefusesABadValueByName) {
                                                                   {"--max-waiting", "0"},
                                                                   {"--max-json-result", "-1"},
                                                                   {"--flight-port", "-1"},
+                                                                  {"--replicas", "0"},
+                                                                  {"--load-factor", "0.9"},
+                                                                  {"--load-factor", "x"},
+                                                                  {"--steal", "on"},
+                                                                  {"--steal", "-1"},
                                                                   {"--stolen-cache", "x"}}) {
     EXPECT_THAT(Coordinator(tokens).status().message(), HasSubstr(tokens[0] + " is '"));
   }
@@ -261,6 +285,22 @@ TEST(Load, QueryTakesOneStatement) {
   EXPECT_THAT(query({}).status().message(), HasSubstr("no SQL is given"));
   EXPECT_THAT(query({"SELECT", "1"}).status().message(), HasSubstr("in quotes"));
   EXPECT_FALSE(Worker({"5005"}).ok());
+}
+
+TEST(Load, ExplainTakesOneStatement) {
+  const auto explain = [](const std::vector<std::string>& tokens) -> arrow::Result<ExplainOptions> {
+    ARROW_ASSIGN_OR_RAISE(const Told told, Read(Command::kExplain, tokens, {}, kMachine));
+    return MakeExplainOptions(told);
+  };
+  const ExplainOptions told =
+      explain({"SELECT ?", "-p", "7", "--write", "-f", "json"}).ValueOrDie();
+  EXPECT_EQ(told.query.sql, "SELECT ?");
+  EXPECT_THAT(told.query.params, ElementsAre("7"));
+  EXPECT_TRUE(told.query.write);
+  EXPECT_TRUE(told.json);
+  EXPECT_FALSE(explain({"SELECT 1"}).ValueOrDie().json);
+  EXPECT_THAT(explain({}).status().message(), HasSubstr("eider explain \"SELECT"));
+  EXPECT_FALSE(explain({"SELECT 1", "--format", "csv"}).ok());
 }
 
 TEST(Load, HelpNamesEveryOption) {

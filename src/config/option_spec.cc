@@ -23,6 +23,13 @@ std::string Duration(int64_t ms) {
                                      : std::to_string(ms) + "ms";
 }
 
+std::string Thousandths(int64_t thousandths) {
+  std::string text = std::to_string(static_cast<double>(thousandths) / 1e3);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
 size_t EditDistance(std::string_view left, std::string_view right) {
   std::vector<size_t> row(right.size() + 1);
   for (size_t j = 0; j <= right.size(); ++j) row[j] = j;
@@ -42,8 +49,8 @@ size_t EditDistance(std::string_view left, std::string_view right) {
 
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = {
-      Command::kUp,     Command::kCoordinator, Command::kWorker, Command::kQuery,
-      Command::kStatus, Command::kKeygen,      Command::kCache};
+      Command::kUp,      Command::kCoordinator, Command::kWorker, Command::kQuery,
+      Command::kExplain, Command::kStatus,      Command::kCache,  Command::kKeygen};
   return commands;
 }
 
@@ -63,6 +70,8 @@ std::string_view CommandName(Command command) {
       return "keygen";
     case Command::kCache:
       return "cache";
+    case Command::kExplain:
+      return "explain";
   }
   return "";
 }
@@ -111,6 +120,10 @@ std::string Expectation(const OptionSpec& spec) {
       return "a time such as 500ms, 30s or 1h" + Range(spec, Duration);
     case Kind::kAge:
       return "a time such as 10s, or never";
+    case Kind::kDelay:
+      return "auto, off, or a time" + Range(spec, Duration);
+    case Kind::kFactor:
+      return "a number such as 1.25" + Range(spec, Thousandths);
     case Kind::kDollars:
       return "an amount of dollars such as 0.0004, up to 1000000";
     case Kind::kSwitch:

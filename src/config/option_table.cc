@@ -1,20 +1,10 @@
 #include "config/option_table.h"
 
 #include "config/limits.h"
+#include "config/option_groups.h"
 
 namespace eider::config {
 namespace {
-
-constexpr unsigned kUp = static_cast<unsigned>(Command::kUp);
-constexpr unsigned kCoordinator = static_cast<unsigned>(Command::kCoordinator);
-constexpr unsigned kWorker = static_cast<unsigned>(Command::kWorker);
-constexpr unsigned kQuery = static_cast<unsigned>(Command::kQuery);
-constexpr unsigned kStatus = static_cast<unsigned>(Command::kStatus);
-constexpr unsigned kCache = static_cast<unsigned>(Command::kCache);
-constexpr unsigned kServers = kUp | kCoordinator | kWorker;
-constexpr unsigned kFronts = kUp | kCoordinator;  // they answer clients
-constexpr unsigned kRunners = kUp | kWorker;      // they run queries
-constexpr unsigned kClients = kQuery | kStatus;
 
 void AddListening(std::vector<OptionSpec>& table) {
   const auto group = "Where it listens";
@@ -187,6 +177,16 @@ void AddRunning(std::vector<OptionSpec>& table) {
                    .help = "queries that may wait; more are turned away",
                    .min = 1,
                    .max = kMaxMaxWaiting});
+  table.push_back({.name = "max-wait",
+                   .kind = Kind::kDuration,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "TIME",
+                   .default_value = "5m",
+                   .default_help = "",
+                   .help = "how long a query may wait for a slot before it is turned away",
+                   .min = 1,
+                   .max = kMaxTimeoutMs});
   table.push_back({.name = "max-json-result",
                    .kind = Kind::kBytes,
                    .commands = kFronts,
@@ -213,6 +213,42 @@ void AddRunning(std::vector<OptionSpec>& table) {
                    .default_value = "",
                    .default_help = "lib/eider/extensions of the installed tree",
                    .help = "where DuckDB's extensions lie"});
+}
+
+void AddScheduling(std::vector<OptionSpec>& table) {
+  const auto group = "Which worker runs a query";
+  table.push_back(
+      {.name = "replicas",
+       .kind = Kind::kInteger,
+       .commands = kFronts,
+       .group = group,
+       .value_name = "N",
+       .default_value = "1",
+       .default_help = "",
+       .help = "workers that keep a file's blocks; a file in great demand gets one more",
+       .min = 1,
+       .max = kMaxReplicas});
+  table.push_back({.name = "load-factor",
+                   .kind = Kind::kFactor,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "FACTOR",
+                   .default_value = "1.25",
+                   .default_help = "",
+                   .help = "a full worker may have so many times its share of all load; past it a "
+                           "query goes to the next worker of its file",
+                   .min = kMinLoadFactorThousandths,
+                   .max = kMaxLoadFactorThousandths});
+  table.push_back({.name = "steal",
+                   .kind = Kind::kDelay,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "auto|off|TIME",
+                   .default_value = "auto",
+                   .default_help = "",
+                   .help = "longest that a query waits for its worker before an idle one may take "
+                           "it, which it may when running away from its cache costs less; auto: 1s",
+                   .max = kMaxStealAfterMs});
 }
 
 void AddCache(std::vector<OptionSpec>& table) {
@@ -400,105 +436,6 @@ void AddPrices(std::vector<OptionSpec>& table) {
                    .help = "for 10^9 bytes out of S3"});
 }
 
-void AddClient(std::vector<OptionSpec>& table) {
-  const auto group = "The query";
-  table.push_back({.name = "url",
-                   .kind = Kind::kHttpUrl,
-                   .commands = kClients,
-                   .group = group,
-                   .value_name = "http://HOST:PORT",
-                   .default_value = "http://127.0.0.1:5000",
-                   .default_help = "",
-                   .help = "the coordinator to ask"});
-  table.push_back({.name = "param",
-                   .kind = Kind::kTexts,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "VALUE",
-                   .default_value = "",
-                   .default_help = "",
-                   .help = "value for the next '?', or NAME=VALUE for '$NAME'; JSON where it is "
-                           "JSON, else a string; repeat it",
-                   .command_line_only = true,
-                   .letter = 'p'});
-  table.push_back({.name = "write",
-                   .kind = Kind::kSwitch,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "",
-                   .default_value = "off",
-                   .default_help = "",
-                   .help = "the statement writes: COPY ... TO 's3://...'",
-                   .command_line_only = true});
-  table.push_back({.name = "timeout",
-                   .kind = Kind::kDuration,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "TIME",
-                   .default_value = "",
-                   .default_help = "the coordinator's",
-                   .help = "give up after this time",
-                   .min = 1,
-                   .max = kMaxTimeoutMs});
-  table.push_back({.name = "cache-mode",
-                   .kind = Kind::kChoice,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "MODE",
-                   .default_value = "use",
-                   .default_help = "",
-                   .help = "use, passive, off or refresh",
-                   .choices = {"use", "passive", "off", "refresh"}});
-  table.push_back({.name = "format",
-                   .kind = Kind::kChoice,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "FORMAT",
-                   .default_value = "table",
-                   .default_help = "",
-                   .help = "table, csv, json, arrow or parquet",
-                   .choices = {"table", "csv", "json", "arrow", "parquet"},
-                   .letter = 'f'});
-  table.push_back({.name = "output",
-                   .kind = Kind::kText,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "FILE",
-                   .default_value = "",
-                   .default_help = "standard output",
-                   .help = "write the result to a file",
-                   .command_line_only = true,
-                   .letter = 'o'});
-  table.push_back({.name = "max-rows",
-                   .kind = Kind::kInteger,
-                   .commands = kQuery,
-                   .group = group,
-                   .value_name = "N",
-                   .default_value = "40",
-                   .default_help = "",
-                   .help = "rows of a table that are shown",
-                   .min = 1,
-                   .max = kMaxTableRows});
-  table.push_back({.name = "json",
-                   .kind = Kind::kSwitch,
-                   .commands = kStatus,
-                   .group = group,
-                   .value_name = "",
-                   .default_value = "off",
-                   .default_help = "",
-                   .help = "print the coordinator's JSON",
-                   .command_line_only = true});
-  table.push_back({.name = "json",
-                   .kind = Kind::kSwitch,
-                   .commands = kCache,
-                   .group = "The answer",
-                   .value_name = "",
-                   .default_value = "off",
-                   .default_help = "",
-                   .help = "print JSON, for programs",
-                   .command_line_only = true});
-}
-
 void AddGeneral(std::vector<OptionSpec>& table) {
   const auto group = "General";
   table.push_back({.name = "config",
@@ -537,11 +474,12 @@ const std::vector<OptionSpec>& OptionTable() {
     AddListening(made);
     AddCluster(made);
     AddRunning(made);
+    AddScheduling(made);
     AddCache(made);
     AddS3(made);
     AddS3Files(made);
     AddPrices(made);
-    AddClient(made);
+    AddClientOptions(made);
     AddGeneral(made);
     return made;
   }();

@@ -19,6 +19,7 @@ enum class Command : unsigned {
   kStatus = 16,
   kKeygen = 32,
   kCache = 64,
+  kExplain = 128,
 };
 std::string_view CommandName(Command command);
 const std::vector<Command>& AllCommands();
@@ -30,6 +31,8 @@ enum class Kind {
   kMemory,     // the same, or a part of the machine's memory in percent
   kDuration,   // int64_t milliseconds, min to max
   kAge,        // the same, or "never", which is -1
+  kDelay,      // int64_t milliseconds, min to max, or "auto" or "off": kDelayAuto, kDelayOff
+  kFactor,     // int64_t thousandths, min to max
   kDollars,    // int64_t billionths of a dollar, min to max
   kSwitch,     // bool; the flag without a value means on
   kOnOff,      // bool; the flag needs its value

@@ -52,9 +52,14 @@ struct CoordinatorOptions {
   int flight_port = 0;
   std::vector<std::string> workers;  // "grpc://host:port"
   int max_waiting = 0;
+  int64_t max_wait_ms = 0;
   int64_t default_timeout_ms = 0;
   int64_t max_json_result_bytes = 0;
-  bool stolen_cache = true;  // a stolen task may read its thief's cache
+  bool stolen_cache = true;   // a stolen task may read its thief's cache
+  int replicas = 1;           // homes of a key
+  double load_factor = 1.25;  // at least 1
+  bool stealing = true;
+  int64_t max_steal_after_ms = -1;  // -1: the scheduler's own
   int64_t drain_timeout_ms = 0;
   LogOptions log;
 };
@@ -99,6 +104,11 @@ struct QueryOptions {
   bool write = false;
   int64_t timeout_ms = 0;  // 0: the coordinator's default
   int64_t max_rows = 0;    // of a table
+};
+
+struct ExplainOptions {
+  QueryOptions query;  // what it is, not what becomes of its result
+  bool json = false;
 };
 
 struct StatusOptions {

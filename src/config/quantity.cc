@@ -115,6 +115,13 @@ std::optional<int64_t> ParseDollars(std::string_view text) {
   return std::llround(split->first * 1e9);
 }
 
+std::optional<int64_t> ParseThousandths(std::string_view text) {
+  constexpr double kMax = 1e6;
+  const auto split = SplitNumber(Trim(text));
+  if (!split || !split->second.empty() || split->first > kMax) return std::nullopt;
+  return std::llround(split->first * 1e3);
+}
+
 std::optional<HostPort> ParseHostPort(std::string_view text) {
   HostPort result;
   std::string_view port;

@@ -24,6 +24,9 @@ std::optional<int64_t> ParseDurationMs(std::string_view text);
 // "0.0004" or "$5", up to 10^6 dollars; in billionths of a dollar.
 std::optional<int64_t> ParseDollars(std::string_view text);
 
+// "1.25", up to 10^6; in thousandths.
+std::optional<int64_t> ParseThousandths(std::string_view text);
+
 struct HostPort {
   std::string host;  // without the brackets of an IPv6 address
   int port = 0;      // 0 where none was written

@@ -58,6 +58,14 @@ TEST(Quantity, WritesBytes) {
   EXPECT_EQ(FormatBytes(int64_t{4} << 30), "4.0 GiB");
 }
 
+TEST(Quantity, Thousandths) {
+  EXPECT_EQ(ParseThousandths("1.25"), 1'250);
+  EXPECT_EQ(ParseThousandths("3"), 3'000);
+  for (const char* bad : {"", "-1", "1.25x", "x", "nan", "inf", "10000000"}) {
+    EXPECT_FALSE(ParseThousandths(bad)) << bad;
+  }
+}
+
 TEST(Quantity, Dollars) {
   EXPECT_EQ(ParseDollars("0.0004"), 400'000);
   EXPECT_EQ(ParseDollars("$0.09"), 90'000'000);

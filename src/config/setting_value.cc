@@ -139,6 +139,12 @@ Value Scalar(const OptionSpec& spec, const std::string& text, const Machine& mac
       return InRange(ParseDurationMs(text), spec);
     case Kind::kAge:
       return text == "never" ? SettingValue(int64_t{-1}) : InRange(ParseDurationMs(text), spec);
+    case Kind::kDelay:
+      if (text == "auto") return SettingValue(kDelayAuto);
+      if (text == "off") return SettingValue(kDelayOff);
+      return InRange(ParseDurationMs(text), spec);
+    case Kind::kFactor:
+      return InRange(ParseThousandths(text), spec);
     case Kind::kDollars:
       return InRange(ParseDollars(text), spec);
     case Kind::kSwitch:

@@ -18,6 +18,10 @@ namespace eider::config {
 
 using SettingValue = std::variant<bool, int64_t, std::string, std::vector<std::string>>;
 
+// What the words of a Kind::kDelay are.
+inline constexpr int64_t kDelayAuto = -1;
+inline constexpr int64_t kDelayOff = -2;
+
 struct Setting {
   SettingValue value;
   std::string origin;  // "--port", "EIDER_PORT", "eider.toml:12", "the default"

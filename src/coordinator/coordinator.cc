@@ -104,6 +104,8 @@ MembershipEvents Coordinator::Events() {
       .up =
           [this](const protocol::Hello& hello) {
             dispatcher_.Handle(schedule::WorkerUp{hello.worker_id, hello.slots, hello.running});
+            // Its first heartbeat says otherwise.
+            dispatcher_.Handle(schedule::WorkerReady{hello.worker_id, false, kNotYetReady});
             options_.log(false, "worker " + hello.worker_id + " is up: " +
                                     std::to_string(hello.slots) + " slots, boot " + hello.boot_id);
             notices_.OnWorkerUp(hello.worker_id);
@@ -113,6 +115,12 @@ MembershipEvents Coordinator::Events() {
           [this](const std::string& worker_id) {
             options_.log(false, "worker " + worker_id + " drains");
             dispatcher_.Handle(schedule::WorkerDraining{worker_id});
+          },
+      .ready =
+          [this](const std::string& worker_id, bool ready, const std::string& why) {
+            dispatcher_.Handle(schedule::WorkerReady{worker_id, ready, why});
+            options_.log(!ready,
+                         "worker " + worker_id + (ready ? " is ready" : " is not ready: " + why));
           },
       .started =
           [this](const protocol::Started& started) {
@@ -140,7 +148,9 @@ void Coordinator::OnWorkerDown(const std::string& worker_id) {
 void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finished& finished) {
   const std::string id = QueryIdOf(finished.attempt);
   notices_.Written(id, worker_id, finished.written);
-  dispatcher_.Handle(schedule::Finished{finished.attempt});
+  dispatcher_.Handle(schedule::Finished{.attempt = finished.attempt,
+                                        .run_us = finished.figures.run_us,
+                                        .bytes = finished.figures.asked_bytes});
   bool direct = false;
   history_.Update(id, [&](QueryRecord& record) {
     const bool current =
@@ -203,6 +213,9 @@ arrow::Status Coordinator::Send(protocol::Command command, const WorkerInfo& wor
 }
 
 void Coordinator::StopAttempt(const schedule::Stop& stop) {
+  // One that was never ours runs for a client of the coordinator before us: who takes it straight
+  // from the worker is still there, and of a relay the worker itself notices that it is gone.
+  if (!history_.Find(QueryIdOf(stop.attempt))) return;
   orders_.Post(stop.worker_id, [this, stop] {
     const std::optional<WorkerInfo> worker = membership_.Find(stop.worker_id);
     if (!worker) return;

@@ -61,6 +61,7 @@ class Coordinator final : public Service {
                                                std::string* query_id) override;
   arrow::Result<std::optional<ClaimInfo>> WaitForClaim(const std::string& query_id,
                                                        int64_t wait_ms) override;
+  arrow::Result<std::string> Explain(protocol::Query query) const override;
   arrow::Result<int> ClearCache(const std::string& location) override;
   arrow::Status Announce(std::string_view sealed) override;
   arrow::Status CancelQuery(const std::string& query_id) override;
@@ -86,6 +87,8 @@ class Coordinator final : public Service {
 
   arrow::Status Receive(protocol::Query* query, bool direct) EIDER_EXCLUDES(mutex_);
   schedule::Task TaskOf(const protocol::Query& query, const Plan& plan) const;
+  // What the client asks for is stronger, but for reading where the schedule reads past the cache.
+  static protocol::CacheMode ModeOf(protocol::CacheMode asked, protocol::CacheMode claimed);
   std::string MakeTicket(const protocol::Query& query, const schedule::Claim& claim,
                          const WorkerInfo& worker);
   arrow::Result<ClaimInfo> Endpoint(const protocol::Query& query, const schedule::Claim& claim)

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/error.h"
 #include "coordinator/fake_worker.h"
@@ -98,7 +99,7 @@ class CollectingSink final : public ResultSink {
 
 class CoordinatorTest : public testing::Test {
  protected:
-  // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are up.
+  // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are ready.
   void Start(const std::vector<std::string>& names) { Start(names, options_); }
   void Start(const std::vector<std::string>& names, Coordinator::Options options) {
     for (const std::string& name : names) {
@@ -107,7 +108,8 @@ class CoordinatorTest : public testing::Test {
     }
     options.log = [this](bool, const std::string& line) {
       base::MutexLock lock(mutex_);
-      if (line.find(" is up") != std::string::npos) ++up_;
+      // Only then has each of them its place in a key's ranks.
+      if (line.ends_with(" is ready")) ++ready_;
       log_ += line + "\n";
       changed_.NotifyAll();
     };
@@ -121,7 +123,7 @@ class CoordinatorTest : public testing::Test {
     };
     coordinator_ = Coordinator::Start(options, factory, key_, clock_).ValueOrDie();
     base::MutexLock lock(mutex_);
-    while (up_ < static_cast<int>(names.size())) changed_.Wait(mutex_);
+    while (ready_ < static_cast<int>(names.size())) changed_.Wait(mutex_);
   }
   ~CoordinatorTest() override {
     if (coordinator_ != nullptr) coordinator_->Stop();
@@ -167,7 +169,7 @@ class CoordinatorTest : public testing::Test {
   std::shared_ptr<Submitted> submitted_;
   base::Mutex mutex_;
   base::CondVar changed_;
-  int up_ EIDER_GUARDED_BY(mutex_) = 0;
+  int ready_ EIDER_GUARDED_BY(mutex_) = 0;
   std::string log_ EIDER_GUARDED_BY(mutex_);
   Coordinator::Options options_;
 };
@@ -198,6 +200,38 @@ TEST_F(CoordinatorTest, RefusesBeforeAnyWorkerIsAsked) {
   EXPECT_EQ(base::ErrorOf(sink->WaitForEnd()).code, ErrorCode::kInvalidQuery);
   EXPECT_TRUE(workers_["w1"]->tickets().empty());
   EXPECT_EQ(Record(submitted_->query_id())["state"], "failed");
+}
+
+TEST_F(CoordinatorTest, ExplainsWithoutRunning) {
+  Start({"w1", "w2"});
+  protocol::Query query = Select();
+  query.files = {"s3://b/2", "s3://b/1"};
+  query.cache_mode = protocol::CacheMode::kRefresh;
+  const auto route = nlohmann::json::parse(coordinator_->Explain(query).ValueOrDie());
+  EXPECT_EQ(route["key"], *KeyOf({"s3://b/1", "s3://b/2"}));
+  EXPECT_EQ(route["files"], (std::vector<std::string>{"s3://b/1", "s3://b/2"}));
+  EXPECT_EQ(route["writes"], false);
+  EXPECT_EQ(route["cache_mode"], "refresh");
+  EXPECT_EQ(route["worker"], HomeOf(query));
+  EXPECT_TRUE(nlohmann::json::parse(coordinator_->Explain(Select()).ValueOrDie())["key"].is_null());
+  EXPECT_TRUE(nlohmann::json::parse(coordinator_->Explain(Copy()).ValueOrDie())["writes"]);
+  query.sql = "SELEC 42";
+  EXPECT_EQ(base::ErrorOf(coordinator_->Explain(query).status()).code, ErrorCode::kInvalidQuery);
+  EXPECT_EQ(nlohmann::json::parse(coordinator_->QueriesJson())["queries"].size(), 1u) << "HomeOf's";
+}
+
+TEST_F(CoordinatorTest, AWorkerIsHeldBackWhileItsHeartbeatSaysThatItIsNotReady) {
+  Start({"w1"});
+  const auto held_back = [&] {
+    return nlohmann::json::parse(coordinator_->WorkersJson())["workers"][0]["held_back"]
+        .get<std::string>();
+  };
+  EXPECT_EQ(held_back(), "");
+  workers_["w1"]->Tell(protocol::Heartbeat{.not_ready_why = "S3: 403"});
+  WaitForLog("worker w1 is not ready: S3: 403");
+  while (held_back() != "S3: 403") std::this_thread::yield();
+  workers_["w1"]->Tell(protocol::Heartbeat{.ready = true});
+  while (!held_back().empty()) std::this_thread::yield();
 }
 
 TEST_F(CoordinatorTest, TheTasksOwnErrorArrivesAsItIs) {
@@ -247,7 +281,7 @@ TEST_F(CoordinatorTest, AResultThatItsWorkerHasFinishedArrivesOrIsLost) {
     coordinator_ = nullptr;
     {
       base::MutexLock lock(mutex_);
-      up_ = 0;
+      ready_ = 0;
     }
     Start({"w1"}, options);
     workers_["w1"]->SetScripts({{.batches = batches, .vanish = true}});

@@ -133,6 +133,11 @@ void Dispatcher::RunTimer() {
   }
 }
 
+schedule::Route Dispatcher::Explain(const schedule::Task& task) const {
+  base::MutexLock lock(mutex_);
+  return scheduler_.Explain(task);
+}
+
 int Dispatcher::waiting() const {
   base::MutexLock lock(mutex_);
   return scheduler_.waiting();
@@ -141,6 +146,11 @@ int Dispatcher::waiting() const {
 std::vector<schedule::WorkerView> Dispatcher::workers() const {
   base::MutexLock lock(mutex_);
   return scheduler_.workers();
+}
+
+schedule::Figures Dispatcher::figures() const {
+  base::MutexLock lock(mutex_);
+  return scheduler_.figures();
 }
 
 }  // namespace eider::coordinator

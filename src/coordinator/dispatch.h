@@ -45,8 +45,12 @@ class Dispatcher {
   // finished or was rejected, and its listener hears nothing more.
   bool Handle(const schedule::Event& event) EIDER_EXCLUDES(mutex_);
 
+  // Where a task would go now; nothing is decided.
+  schedule::Route Explain(const schedule::Task& task) const EIDER_EXCLUDES(mutex_);
+
   int waiting() const EIDER_EXCLUDES(mutex_);
   std::vector<schedule::WorkerView> workers() const EIDER_EXCLUDES(mutex_);
+  schedule::Figures figures() const EIDER_EXCLUDES(mutex_);
 
  private:
   struct Delivery {

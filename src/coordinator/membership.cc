@@ -176,6 +176,7 @@ arrow::Status Membership::Welcome(Link& link, const protocol::Hello& hello) {
     }
     link.info.hello = hello;
     link.info.heartbeat = {};
+    link.info.heartbeat.not_ready_why = kNotYetReady;
     link.info.clock_offset_ms = hello.clock_ms - clock_.MonotonicMs();
     link.info.last_error.clear();
     link.info.up = true;
@@ -188,9 +189,12 @@ arrow::Status Membership::Welcome(Link& link, const protocol::Hello& hello) {
 
 void Membership::Note(Link& link, const protocol::Heartbeat& beat) {
   bool drains = false;
+  bool readiness_changed = false;
   std::string worker_id;
   {
     base::MutexLock lock(mutex_);
+    readiness_changed = beat.ready != link.info.heartbeat.ready ||
+                        beat.not_ready_why != link.info.heartbeat.not_ready_why;
     link.info.heartbeat = beat;
     link.info.clock_offset_ms = beat.clock_ms - clock_.MonotonicMs();
     drains = beat.draining && !link.draining;
@@ -198,6 +202,7 @@ void Membership::Note(Link& link, const protocol::Heartbeat& beat) {
     worker_id = link.info.hello.worker_id;
   }
   if (drains) events_.draining(worker_id);
+  if (readiness_changed) events_.ready(worker_id, beat.ready, beat.not_ready_why);
 }
 
 void Membership::WatchForSilence() {

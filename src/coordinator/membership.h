@@ -38,10 +38,15 @@ struct MembershipEvents {
   std::function<void(const protocol::Hello&)> up;
   std::function<void(const std::string& worker_id)> down;
   std::function<void(const std::string& worker_id)> draining;
+  // Whether it can read what queries read, when that changes; after `up` it is taken to be not
+  // ready, for kNotYetReady.
+  std::function<void(const std::string& worker_id, bool ready, const std::string& why)> ready;
   std::function<void(const protocol::Started&)> started;
   std::function<void(const std::string& worker_id, const protocol::Finished&)> finished;
   std::function<void()> tick;  // each kPingMs, about nobody
 };
+
+inline constexpr char kNotYetReady[] = "it has not read from S3 yet";
 
 // One thread for each address's attach stream, and one that pings them and watches for silence.
 // Thread-safe.

@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "coordinator/fake_worker.h"
@@ -34,6 +35,18 @@ class MembershipTest : public testing::Test {
     }
     changed_.NotifyAll();
   }
+  void NoteReady(const std::string& line) {
+    {
+      base::MutexLock lock(mutex_);
+      ready_.push_back(line);
+    }
+    changed_.NotifyAll();
+  }
+  std::vector<std::string> WaitForReadiness(size_t changes) {
+    base::MutexLock lock(mutex_);
+    while (ready_.size() < changes) changed_.Wait(mutex_);
+    return ready_;
+  }
   void WaitUntilUp(const std::string& id) {
     base::MutexLock lock(mutex_);
     while (!up_.contains(id)) changed_.Wait(mutex_);
@@ -45,6 +58,7 @@ class MembershipTest : public testing::Test {
   base::Mutex mutex_;
   base::CondVar changed_;
   std::set<std::string> up_ EIDER_GUARDED_BY(mutex_);
+  std::vector<std::string> ready_ EIDER_GUARDED_BY(mutex_);
   Membership membership_{
       [this](const std::string& location) -> arrow::Result<std::shared_ptr<WorkerClient>> {
         const auto at = workers_.find(location);
@@ -58,6 +72,10 @@ class MembershipTest : public testing::Test {
       MembershipEvents{.up = [this](const protocol::Hello& hello) { NoteUp(hello.worker_id); },
                        .down = [](const std::string&) {},
                        .draining = [](const std::string&) {},
+                       .ready =
+                           [this](const std::string& id, bool ready, const std::string& why) {
+                             NoteReady(id + (ready ? " is ready" : " is not ready: " + why));
+                           },
                        .started = [](const protocol::Started&) {},
                        .finished = [](const std::string&, const protocol::Finished&) {},
                        .tick = [] {}}};
@@ -111,6 +129,21 @@ TEST_F(MembershipTest, FindsByIdWhileItIsUp) {
   while (membership_.Find("w1")) std::this_thread::yield();
   EXPECT_TRUE(membership_.Find("w2"));
   EXPECT_FALSE(membership_.Find("w3"));
+}
+
+TEST_F(MembershipTest, TellsWhenReadinessChangesAndOnlyThen) {
+  FakeWorker& worker = MakeWorker("grpc://w1:1", "w1");
+  ASSERT_TRUE(membership_.Add("grpc://w1:1").ok());
+  WaitUntilUp("w1");
+  worker.Tell(protocol::Heartbeat{.ready = true});
+  worker.Tell(protocol::Heartbeat{.ready = true});
+  worker.Tell(protocol::Heartbeat{.not_ready_why = "S3: 403"});
+  worker.Tell(protocol::Heartbeat{.not_ready_why = "S3: 403"});
+  worker.Tell(protocol::Heartbeat{.not_ready_why = "S3: timeout"});
+  worker.Tell(protocol::Heartbeat{.ready = true});
+  EXPECT_EQ(WaitForReadiness(4),
+            (std::vector<std::string>{"w1 is ready", "w1 is not ready: S3: 403",
+                                      "w1 is not ready: S3: timeout", "w1 is ready"}));
 }
 
 TEST_F(MembershipTest, TheThreadOfAForgottenWorkerIsJoined) {

@@ -22,9 +22,7 @@ std::string FixedPrefix(const std::string& url) {
 
 }  // namespace
 
-std::optional<std::string> KeyOf(std::vector<std::string> files) {
-  std::sort(files.begin(), files.end());
-  files.erase(std::unique(files.begin(), files.end()), files.end());
+std::optional<std::string> KeyOf(const std::vector<std::string>& files) {
   if (files.empty()) return std::nullopt;
   if (files.size() == 1) return FixedPrefix(files[0]);
   std::string all;
@@ -46,11 +44,12 @@ arrow::Result<Plan> PlanQuery(const protocol::Query& query) {
   }
   Plan plan;
   plan.writes = seen.writes;
+  plan.files = std::move(seen.files);
+  plan.files.insert(plan.files.end(), query.files.begin(), query.files.end());
+  std::sort(plan.files.begin(), plan.files.end());
+  plan.files.erase(std::unique(plan.files.begin(), plan.files.end()), plan.files.end());
   // The client's own list says what the query reads also where the SQL computes it.
-  if (seen.computed_paths && query.files.empty()) return plan;
-  std::vector<std::string> files = std::move(seen.files);
-  files.insert(files.end(), query.files.begin(), query.files.end());
-  plan.key = KeyOf(std::move(files));
+  if (!seen.computed_paths || !query.files.empty()) plan.key = KeyOf(plan.files);
   return plan;
 }
 

@@ -12,6 +12,8 @@
 namespace eider::coordinator {
 
 struct Plan {
+  // That the SQL and the request's `buckets` name, globs as written, sorted, each once.
+  std::vector<std::string> files;
   // What affinity is computed on; none for a query that reads no file or computes its paths.
   std::optional<std::string> key;
   bool writes = false;
@@ -22,7 +24,7 @@ struct Plan {
 arrow::Result<Plan> PlanQuery(const protocol::Query& query);
 
 // One key for a set of files: a single file's URL, a glob's fixed prefix, otherwise a hash of the
-// sorted list. None for no files.
-std::optional<std::string> KeyOf(std::vector<std::string> files);
+// list. None for no files. REQUIRES: `files` are sorted, each once.
+std::optional<std::string> KeyOf(const std::vector<std::string>& files);
 
 }  // namespace eider::coordinator

@@ -37,14 +37,6 @@ std::string FingerprintOf(const protocol::Query& query) {
 
 std::string TaskId(const std::string& query_id) { return query_id + ".0"; }
 
-// What the client asks for is stronger, but for reading where the schedule reads past the cache.
-protocol::CacheMode ModeOf(protocol::CacheMode asked, protocol::CacheMode claimed) {
-  using protocol::CacheMode;
-  if (asked == CacheMode::kUse) return claimed;
-  if (asked == CacheMode::kPassive && claimed == CacheMode::kOff) return claimed;
-  return asked;
-}
-
 }  // namespace
 
 std::shared_ptr<Submitted> Coordinator::Relay(protocol::Query query,
@@ -141,6 +133,13 @@ schedule::Task Coordinator::TaskOf(const protocol::Query& query, const Plan& pla
           .write = plan.writes,
           .deadline_ms = clock_.MonotonicMs() + query.timeout_ms,
           .fingerprint = FingerprintOf(query)};
+}
+
+protocol::CacheMode Coordinator::ModeOf(protocol::CacheMode asked, protocol::CacheMode claimed) {
+  using protocol::CacheMode;
+  if (asked == CacheMode::kUse) return claimed;
+  if (asked == CacheMode::kPassive && claimed == CacheMode::kOff) return claimed;
+  return asked;
 }
 
 std::string Coordinator::MakeTicket(const protocol::Query& query, const schedule::Claim& claim,

@@ -72,6 +72,10 @@ class Service {
   virtual arrow::Result<std::optional<ClaimInfo>> WaitForClaim(const std::string& query_id,
                                                                int64_t wait_ms) = 0;
 
+  // Where the query would run now and why, as JSON; it is not run. Errors: those of a query that is
+  // refused before it is scheduled.
+  virtual arrow::Result<std::string> Explain(protocol::Query query) const = 0;
+
   // {"location": ...} of one worker, or all when empty. Returns how many were cleared.
   virtual arrow::Result<int> ClearCache(const std::string& location) = 0;
   // A sealed protocol::Announcement.

@@ -77,6 +77,22 @@ json CacheJson(const protocol::CacheFigures& cache) {
           {"misses", cache.misses}};
 }
 
+json RouteWorkersJson(const schedule::Route& route) {
+  json workers = json::array();
+  for (const schedule::Route::Worker& worker : route.workers) {
+    workers.push_back({{"id", worker.worker_id},
+                       {"rank", worker.rank},
+                       {"home", worker.home},
+                       {"slots", worker.slots},
+                       {"occupied", worker.occupied},
+                       {"waiting", worker.waiting},
+                       {"load_ms", worker.load_ms},
+                       {"bound_ms", worker.bound_ms},  // null where it is infinite
+                       {"passed_over", worker.passed_over}});
+  }
+  return workers;
+}
+
 }  // namespace
 
 std::string Coordinator::WorkersJson() const {
@@ -98,6 +114,8 @@ std::string Coordinator::WorkersJson() const {
                        {"slots", hello.slots},
                        {"occupied", view.occupied},
                        {"waiting", view.waiting},
+                       {"load_ms", view.load_ms},
+                       {"held_back", view.held_back},
                        {"threads", hello.threads},
                        {"memory_limit_bytes", hello.memory_limit_bytes},
                        {"memory_used_bytes", beat.memory_used_bytes},
@@ -106,6 +124,30 @@ std::string Coordinator::WorkersJson() const {
                        {"last_event_ms", clock_.MonotonicMs() - worker.last_event_ms}});
   }
   return Dump({{"workers", std::move(workers)}});
+}
+
+arrow::Result<std::string> Coordinator::Explain(protocol::Query query) const {
+  if (query.timeout_ms == 0) query.timeout_ms = options_.default_timeout_ms;
+  ARROW_ASSIGN_OR_RAISE(const Plan plan, PlanQuery(query));
+  const schedule::Route route = dispatcher_.Explain(TaskOf(query, plan));
+  json held_back = json::array();  // which the route does not look at while there are others
+  for (const schedule::WorkerView& view : dispatcher_.workers()) {
+    if (view.draining) held_back.push_back({{"id", view.worker_id}, {"why", "it drains"}});
+    if (view.draining || view.held_back.empty()) continue;
+    held_back.push_back({{"id", view.worker_id}, {"why", view.held_back}});
+  }
+  return Dump({{"key", route.key ? json(*route.key) : json(nullptr)},
+               {"files", plan.files},
+               {"writes", plan.writes},
+               {"cost_ms", route.cost_ms},
+               {"hot", route.hot},
+               {"steal_after_ms", route.steal_after_ms},
+               {"workers", RouteWorkersJson(route)},
+               {"held_back", std::move(held_back)},
+               {"worker", route.worker_id},
+               {"waits", route.waits},
+               {"cache_mode", protocol::CacheModeName(ModeOf(query.cache_mode, route.cache_mode))},
+               {"reason", route.reason}});
 }
 
 std::string Coordinator::QueriesJson() const {
@@ -133,8 +175,14 @@ std::string Coordinator::Metrics() const {
   metrics_.SetCache(cache.state);
   metrics_.CacheChanged(cache.evictions, cache.corrupt_pages, cache.write_failures);
   int running = 0;
-  for (const schedule::WorkerView& view : dispatcher_.workers()) running += view.occupied;
-  metrics_.SetWorkersUp(workers_up);
+  int held_back = 0;
+  for (const schedule::WorkerView& view : dispatcher_.workers()) {
+    running += view.occupied;
+    held_back += view.held_back.empty() ? 0 : 1;
+  }
+  metrics_.SetWorkersUp(workers_up, held_back);
+  const schedule::Figures scheduling = dispatcher_.figures();
+  metrics_.SetScheduling(scheduling.hot_keys, scheduling.steal_after_ms);
   metrics_.SetTasksWaiting(dispatcher_.waiting());
   metrics_.SetTasksRunning(running);
   return metrics_.Text();

@@ -52,6 +52,12 @@ struct Registry::Families {
       Counters(registry, "eider_relayed_bytes_total", "Bytes of Arrow data of finished queries");
   prometheus::Family<prometheus::Gauge>& workers_up =
       Gauges(registry, "eider_workers_up", "Workers that are attached");
+  prometheus::Family<prometheus::Gauge>& held_back =
+      Gauges(registry, "eider_workers_held_back", "Workers that get tasks only where no other can");
+  prometheus::Family<prometheus::Gauge>& hot_keys =
+      Gauges(registry, "eider_hot_keys", "Keys that have earned another home");
+  prometheus::Family<prometheus::Gauge>& steal_after = Gauges(
+      registry, "eider_steal_after_seconds", "Time that a task waits before it may be stolen");
   prometheus::Family<prometheus::Gauge>& waiting =
       Gauges(registry, "eider_tasks_waiting", "Tasks that wait in a line");
   prometheus::Family<prometheus::Gauge>& running =
@@ -118,7 +124,14 @@ void Registry::Relayed(int64_t rows, int64_t bytes) {
   families_->bytes.Add({}).Increment(static_cast<double>(bytes));
 }
 
-void Registry::SetWorkersUp(int workers) { families_->workers_up.Add({}).Set(workers); }
+void Registry::SetWorkersUp(int workers, int held_back) {
+  families_->workers_up.Add({}).Set(workers);
+  families_->held_back.Add({}).Set(held_back);
+}
+void Registry::SetScheduling(int64_t hot_keys, int64_t steal_after_ms) {
+  families_->hot_keys.Add({}).Set(static_cast<double>(hot_keys));
+  families_->steal_after.Add({}).Set(static_cast<double>(steal_after_ms) / 1e3);
+}
 void Registry::SetTasksWaiting(int tasks) { families_->waiting.Add({}).Set(tasks); }
 void Registry::SetTasksRunning(int tasks) { families_->running.Add({}).Set(tasks); }
 

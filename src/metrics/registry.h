@@ -10,6 +10,9 @@
 //   eider_relayed_rows_total             rows of finished queries
 //   eider_relayed_bytes_total            bytes of Arrow data of finished queries
 //   eider_workers_up                     workers attached now
+//   eider_workers_held_back              of those, that get tasks only where no other can
+//   eider_hot_keys                       keys that have earned another home
+//   eider_steal_after_seconds            how long a task waits now before it may be stolen
 //   eider_tasks_waiting                  tasks in all lines now
 //   eider_tasks_running                  tasks on workers (or on this worker) now
 //   eider_s3_opens_total                 S3 objects opened
@@ -73,7 +76,8 @@ class Registry {
   // `reason` is the scheduler's: its first word is the kind, "rank N" the rank.
   void Claimed(std::string_view reason);
   void Relayed(int64_t rows, int64_t bytes);
-  void SetWorkersUp(int workers);
+  void SetWorkersUp(int workers, int held_back);
+  void SetScheduling(int64_t hot_keys, int64_t steal_after_ms);
   void SetTasksWaiting(int tasks);
   void SetTasksRunning(int tasks);
   void Read(const Reads& reads);

@@ -18,7 +18,8 @@ TEST(RegistryTest, CountsWhatItIsTold) {
   registry.TaskRan(40'000);
   registry.Claimed("home rank 0");
   registry.Relayed(10, 1'000);
-  registry.SetWorkersUp(2);
+  registry.SetWorkersUp(2, 1);
+  registry.SetScheduling(3, 15);
   registry.SetTasksWaiting(3);
   registry.SetTasksRunning(4);
   registry.Read({.opens = 1,
@@ -45,6 +46,9 @@ TEST(RegistryTest, CountsWhatItIsTold) {
   EXPECT_THAT(text, HasSubstr("eider_relayed_rows_total 10\n"));
   EXPECT_THAT(text, HasSubstr("eider_relayed_bytes_total 1000\n"));
   EXPECT_THAT(text, HasSubstr("eider_workers_up 2\n"));
+  EXPECT_THAT(text, HasSubstr("eider_workers_held_back 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_hot_keys 3\n"));
+  EXPECT_THAT(text, HasSubstr("eider_steal_after_seconds 0.015\n"));
   EXPECT_THAT(text, HasSubstr("eider_tasks_waiting 3\n"));
   EXPECT_THAT(text, HasSubstr("eider_tasks_running 4\n"));
   EXPECT_THAT(text, HasSubstr("eider_s3_opens_total 1\n"));
@@ -69,7 +73,7 @@ TEST(RegistryTest, CountsWhatItIsTold) {
 
 TEST(RegistryTest, ShowsOnlyWhatWasTouched) {
   Registry registry;
-  registry.SetWorkersUp(1);
+  registry.SetWorkersUp(1, 0);
   EXPECT_THAT(registry.Text(), Not(HasSubstr("eider_s3_opens_total ")));
 }
 

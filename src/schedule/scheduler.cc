@@ -118,6 +118,12 @@ Route Scheduler::Explain(const Task& task) const { return state_->Explain(task);
 
 int Scheduler::waiting() const { return state_->waiting; }
 
+Figures Scheduler::figures() const {
+  const std::string nobodys_key = "?";  // no URL, no folder and no set
+  return {.hot_keys = state_->costs.hot_keys(),
+          .steal_after_ms = (state_->costs.StealAfterUs(nobodys_key) + 999) / 1'000};
+}
+
 std::vector<WorkerView> Scheduler::workers() const {
   std::vector<WorkerView> views;
   views.reserve(state_->workers.size());

@@ -157,6 +157,12 @@ struct WorkerView {
   double load_ms = 0;     // what runs and waits there will take, as far as is known
 };
 
+// For metrics.
+struct Figures {
+  int64_t hot_keys = 0;
+  int64_t steal_after_ms = 0;  // of a key that nothing is known of
+};
+
 // Where a task would go now, and why: what Submitted would decide, without deciding it.
 struct Route {
   struct Worker {
@@ -196,6 +202,7 @@ class Scheduler {
   bool Has(const std::string& task_id) const;
   int waiting() const;
   std::vector<WorkerView> workers() const;
+  Figures figures() const;
   // Changes nothing. As of the last Handle().
   Route Explain(const Task& task) const;
 

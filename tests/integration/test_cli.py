@@ -124,7 +124,7 @@ def test_status(cluster: Cluster) -> None:
 def test_help_and_version() -> None:
     top = eider("--help")
     assert top.returncode == 0
-    for name in ("up", "coordinator", "worker", "query", "status", "keygen", "cache"):
+    for name in ("up", "coordinator", "worker", "query", "explain", "status", "keygen", "cache"):
         assert name in top.stdout
         assert eider(name, "--help").returncode == 0
     assert eider("--version").stdout.strip()

@@ -7,9 +7,8 @@ nothing" is a state that a test makes and not one that it hopes to meet.
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ import eider
 import pytest
 
 from support import http
+from support.background import Background
 from support.cluster import Cluster, MakeCluster
 from support.gate import Gate
 from support.s3 import S3Server
@@ -28,34 +28,6 @@ def gate(s3: S3Server) -> Iterator[Gate]:
     one = Gate(s3.port)
     yield one
     one.stop()
-
-
-class Background:
-    """A call on another thread, and its outcome."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._call = call
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._call()
-        except BaseException as error:
-            self._error = error
-
-    @property
-    def done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def result(self, timeout_s: float = 40) -> Any:
-        self._thread.join(timeout_s)
-        assert self.done, f"no answer within {timeout_s:g} s"
-        if self._error is not None:
-            raise self._error
-        return self._value
 
 
 def running(cluster: Cluster, marker: str, attempts: int = 1) -> dict[str, Any]:
@@ -177,6 +149,10 @@ def test_two_deaths_poison_a_query(
     gate.open()
     alive = [w for w in own.workers if w.process.running]
     assert len(alive) == 1
+    # Nor does the next client walk it through the rest of the fleet.
+    with pytest.raises(eider.Poisoned):
+        own.client().query(f"SELECT count(*) AS held FROM '{block_urls[0]}'").fetchall()
+    assert alive[0].process.running
     assert own.client().query(f"SELECT count(*) FROM '{block_urls[1]}'").fetchall() == [(140,)]
 
 

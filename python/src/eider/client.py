@@ -163,6 +163,28 @@ class Client:
         stream = Asking(self._fields(body), send, self._closed, write=True).open()
         return pa.Table.from_batches(list(stream), stream.schema)
 
+    def explain(
+        self, sql: str, params: Params = None, files: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Where the statement would run now, and why; it is not run.
+
+        Args: as for `query`.
+
+        Returns:
+            The answer of ``POST /v1/explain``: ``key``, ``worker``, ``reason``, ``workers``, ...
+
+        Raises:
+            eider.Error: the statement would be refused.
+            TypeError, ValueError: a parameter has no SQL value.
+        """
+        body: dict[str, Any] = {"query": sql}
+        if params is not None:
+            body["args"] = encode_params(params)
+        if files is not None:
+            body["buckets"] = [files] if isinstance(files, str) else list(files)
+        answer = self._coordinator.call("POST", "/v1/explain", body)
+        return answer if isinstance(answer, dict) else {}
+
     def clear_cache(self, worker_location: str | None = None) -> int:
         """Clears the cache of the worker at `worker_location`, or of all workers.
 

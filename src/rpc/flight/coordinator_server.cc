@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "protocol/any_query.h"
 #include "protocol/query.h"
 #include "protocol/value.h"
 #include "rpc/flight/errors.h"
@@ -34,36 +35,19 @@ struct Request {
   std::string wait_for;
 };
 
-arrow::Result<bool> TakeWrite(Value* body) {
-  for (size_t i = 0; i < body->names.size(); ++i) {
-    if (body->names[i] != "write") continue;
-    if (body->items[i].kind != Value::Kind::kBool) {
-      return MakeError(ErrorCode::kInvalidQuery, "`write` must be true or false");
-    }
-    const bool write = body->items[i].boolean;
-    body->names.erase(body->names.begin() + static_cast<std::ptrdiff_t>(i));
-    body->items.erase(body->items.begin() + static_cast<std::ptrdiff_t>(i));
-    return write;
-  }
-  return false;
-}
-
 arrow::Result<Request> DecodeRequest(const std::string& command) {
   Request request;
-  const bool plain = command.find("\"write\"") == std::string::npos &&
-                     command.find("\"wait_for\"") == std::string::npos;
-  if (plain) {
-    ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeQuery(command, /*write=*/false));
+  if (command.find("\"wait_for\"") == std::string::npos) {
+    ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeAnyQuery(command));
     return request;
   }
-  ARROW_ASSIGN_OR_RAISE(Value body, protocol::ParseJson(command));
+  ARROW_ASSIGN_OR_RAISE(const Value body, protocol::ParseJson(command));
   const Value* wait_for = body.Find("wait_for");
   if (wait_for != nullptr && wait_for->kind == Value::Kind::kString && body.items.size() == 1) {
     request.wait_for = wait_for->text;
     return request;
   }
-  ARROW_ASSIGN_OR_RAISE(const bool write, TakeWrite(&body));
-  ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeQuery(protocol::EncodeJson(body), write));
+  ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeAnyQuery(command));
   return request;
 }
 

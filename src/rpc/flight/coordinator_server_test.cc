@@ -41,6 +41,7 @@ class FakeCoordinator final : public coordinator::Service {
     if (waits) return std::nullopt;
     return Claim();
   }
+  arrow::Result<std::string> Explain(protocol::Query) const override { return "{}"; }
   arrow::Result<int> ClearCache(const std::string&) override { return 0; }
   arrow::Status Announce(std::string_view) override { return arrow::Status::OK(); }
   arrow::Status CancelQuery(const std::string&) override { return arrow::Status::OK(); }

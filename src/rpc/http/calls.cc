@@ -62,6 +62,12 @@ Response Ready(const coordinator::Service& service) {
 
 }  // namespace
 
+Response AnswerExplain(const coordinator::Service& service, arrow::Result<protocol::Query> query) {
+  if (!query.ok()) return ErrorResponse(query.status());
+  const auto json = service.Explain(*std::move(query));
+  return json.ok() ? Json(*json) : ErrorResponse(json.status());
+}
+
 bool MayBlock(Call call) { return call != Call::kHealth && call != Call::kReady; }
 
 Response AnswerCall(coordinator::Service& service, const Route& route, std::string_view body,
@@ -90,6 +96,7 @@ Response AnswerCall(coordinator::Service& service, const Route& route, std::stri
               .body = service.Metrics()};
     case Call::kRead:
     case Call::kWrite:
+    case Call::kExplain:
       break;
   }
   return ErrorResponse(base::MakeError(base::ErrorCode::kInternal, "no such call"));

@@ -223,15 +223,19 @@ Awaitable<bool> Connection::AnswerQuery(const Incoming& incoming, const Route& r
 Awaitable<Connection::SubmitResult> Connection::SubmitQuery(
     const Incoming& incoming, bool write, std::shared_ptr<coordinator::ResultSink> sink) {
   const auto submit = [this, &incoming, write, sink]() -> SubmitResult {
-    ARROW_ASSIGN_OR_RAISE(protocol::Query query,
-                          DecodeQueryRequest(incoming.head, incoming.body(), write, peer_.address(),
-                                             context_.options.max_sql_bytes));
+    ARROW_ASSIGN_OR_RAISE(protocol::Query query, Decode(incoming, write));
     return context_.service.Relay(std::move(query), sink);
   };
   if (incoming.body().size() <= kDecodeInlineBytes) co_return submit();
   auto submitted = co_await OffThread<SubmitResult>(submit);
   if (!submitted.ok()) co_return submitted.status();
   co_return *std::move(submitted);
+}
+
+arrow::Result<protocol::Query> Connection::Decode(const Incoming& incoming,
+                                                  std::optional<bool> write) const {
+  return DecodeQueryRequest(incoming.head, incoming.body(), write, peer_.address(),
+                            context_.options.max_sql_bytes);
 }
 
 Awaitable<bool> Connection::AnswerOther(const Incoming& incoming, const Route& route) {
@@ -243,6 +247,9 @@ Awaitable<bool> Connection::AnswerOther(const Incoming& incoming, const Route& r
       Route now = route;
       const bool waits = route.wait_ms > 0 && context_.BeginWait();
       if (!waits) now.wait_ms = 0;
+      if (now.call == Call::kExplain) {
+        return AnswerExplain(context_.service, Decode(incoming, /*write=*/std::nullopt));
+      }
       Response answer = AnswerCall(context_.service, now, incoming.body(), context_.stopping);
       if (waits) context_.EndWait();
       return answer;

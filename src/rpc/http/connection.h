@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "rpc/http/context.h"
@@ -36,6 +37,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Awaitable<bool> RefuseBroken(const NetError& error);
   Awaitable<bool> AnswerQuery(const Incoming& incoming, const Route& route);
   Awaitable<bool> AnswerOther(const Incoming& incoming, const Route& route);
+  arrow::Result<protocol::Query> Decode(const Incoming& incoming, std::optional<bool> write) const;
   Awaitable<bool> Send(const Response& response, bool close, bool with_body = true);
   using SubmitResult = arrow::Result<std::shared_ptr<coordinator::Submitted>>;
   Awaitable<SubmitResult> SubmitQuery(const Incoming& incoming, bool write,

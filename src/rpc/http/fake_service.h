@@ -90,6 +90,10 @@ class FakeService final : public coordinator::Service {
                                                                     int64_t) override {
     return std::nullopt;
   }
+  arrow::Result<std::string> Explain(protocol::Query query) const override {
+    if (query.sql == "bad") return base::MakeError(base::ErrorCode::kInvalidQuery, "bad");
+    return R"({"client":")" + query.client + R"(","write":)" + (query.write ? "true}" : "false}");
+  }
   arrow::Result<int> ClearCache(const std::string& location) override {
     if (location == "grpc://nobody:1") {
       return base::MakeError(base::ErrorCode::kNotFound, "no worker at " + location);

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "protocol/any_query.h"
 #include "protocol/value.h"
 #include "rpc/http/response.h"
 
@@ -63,9 +64,11 @@ bool TakesTrailers(std::string_view te) {
 }
 
 arrow::Result<protocol::Query> DecodeQueryRequest(const RequestHead& head, std::string_view body,
-                                                  bool write, const std::string& peer_address,
+                                                  std::optional<bool> write,
+                                                  const std::string& peer_address,
                                                   int64_t max_sql_bytes) {
-  ARROW_ASSIGN_OR_RAISE(protocol::Query query, protocol::DecodeQuery(body, write));
+  ARROW_ASSIGN_OR_RAISE(protocol::Query query, write ? protocol::DecodeQuery(body, *write)
+                                                     : protocol::DecodeAnyQuery(body));
   if (static_cast<int64_t>(query.sql.size()) >= max_sql_bytes) {
     return MakeError(ErrorCode::kInvalidQuery,
                      "query: its SQL has " + std::to_string(query.sql.size()) +

@@ -4,6 +4,7 @@
 #include <arrow/result.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,10 +34,12 @@ bool TakesTrailers(std::string_view te);
 // The longest identity that is told apart; the rest of a longer one is cut off.
 inline constexpr size_t kMaxClientBytes = 256;
 
-// The body of POST /read and /write, with who asks: X-Eider-Client, else `peer_address`.
+// The body of POST /read and /write, with who asks: X-Eider-Client, else `peer_address`. Of
+// POST /v1/explain, where `write` is none, the body itself may say `"write": true`.
 // Errors: INVALID_QUERY, also for SQL of `max_sql_bytes` or more.
 arrow::Result<protocol::Query> DecodeQueryRequest(const RequestHead& head, std::string_view body,
-                                                  bool write, const std::string& peer_address,
+                                                  std::optional<bool> write,
+                                                  const std::string& peer_address,
                                                   int64_t max_sql_bytes);
 
 // The body of POST /clear_cache: the worker's location, "" for all of them.

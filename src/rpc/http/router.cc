@@ -18,6 +18,7 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"POST", "/read", Call::kRead, "read"},
     Entry{"POST", "/write", Call::kWrite, "write"},
+    Entry{"POST", "/v1/explain", Call::kExplain, "explain"},
     Entry{"POST", "/clear_cache", Call::kClearCache, "clear_cache"},
     Entry{"POST", "/v1/announce", Call::kAnnounce, "announce"},
     Entry{"GET", "/v1/workers", Call::kWorkers, "workers"},

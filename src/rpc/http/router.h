@@ -11,6 +11,7 @@ namespace eider::rpc {
 enum class Call {
   kRead,
   kWrite,
+  kExplain,
   kClearCache,
   kAnnounce,
   kWorkers,

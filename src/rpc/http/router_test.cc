@@ -22,6 +22,7 @@ RouteMiss Missed(std::string_view method, std::string_view target) {
 TEST(RouterTest, EachCallHasItsRoute) {
   EXPECT_EQ(Found("POST", "/read").call, Call::kRead);
   EXPECT_EQ(Found("POST", "/write").call, Call::kWrite);
+  EXPECT_EQ(Found("POST", "/v1/explain").call, Call::kExplain);
   EXPECT_EQ(Found("POST", "/clear_cache").call, Call::kClearCache);
   EXPECT_EQ(Found("POST", "/v1/announce").call, Call::kAnnounce);
   EXPECT_EQ(Found("GET", "/v1/workers").call, Call::kWorkers);

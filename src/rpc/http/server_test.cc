@@ -363,6 +363,10 @@ TEST(HttpServerTest, TheOtherCallsAnswer) {
   EXPECT_EQ(Ask(*server, "GET", "/v1/queries/bb").status, 404);
   EXPECT_EQ(Ask(*server, "DELETE", "/v1/queries/aa").status, 200);
   EXPECT_EQ(Ask(*server, "DELETE", "/v1/queries/bb").status, 404);
+  EXPECT_EQ(Ask(*server, "POST", "/v1/explain", R"({"query": "s", "write": true})").body,
+            R"({"client":"127.0.0.1","write":true})");
+  EXPECT_EQ(Ask(*server, "POST", "/v1/explain", R"({"query": "bad"})").status, 400);
+  EXPECT_EQ(Ask(*server, "POST", "/v1/explain", R"({"query": "s", "where": 1})").status, 400);
   EXPECT_EQ(Ask(*server, "POST", "/clear_cache", "{}").body, R"({"cleared":2})");
   EXPECT_EQ(
       Ask(*server, "POST", "/clear_cache", R"({"worker_location": "grpc://nobody:1"})").status,
