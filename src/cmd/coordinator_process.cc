@@ -54,7 +54,7 @@ rpc::HttpServer::Options MakeHttpOptions(const config::CoordinatorOptions& optio
   made.max_body_bytes = config::kMaxBodyBytes;
   made.max_sql_bytes = config::kMaxSqlBytes;
   made.max_json_result_bytes = options.max_json_result_bytes;
-  made.stall_timeout_ms = config::kStallTimeoutMs;
+  made.stall_timeout_ms = options.stall_timeout_ms;
   made.on_answer = [&metrics](std::string_view call, int status) {
     metrics.HttpAnswered(call, status);
   };

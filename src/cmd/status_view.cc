@@ -58,14 +58,18 @@ const std::vector<Value>& Items(const Value& object, std::string_view name) {
 }
 
 std::string WorkerState(const Value& worker) {
-  const std::string state = Text(worker, "state");
+  std::string state = Text(worker, "state");
+  const int64_t stopping = Number(worker, "stopping").value_or(0);
+  const int64_t blocked = Number(worker, "blocked_streams").value_or(0);
+  if (stopping > 0) state += ", " + std::to_string(stopping) + " stopping";
+  if (blocked > 0) state += ", " + std::to_string(blocked) + " blocked by clients that do not read";
   const Value* ready = worker.Find("ready");
-  if (state != "up") return state;
+  if (Text(worker, "state") != "up") return state;
   if (ready != nullptr && !ready->boolean) {
-    return "up, not ready: " + Text(worker, "not_ready_why");
+    return state + ", not ready: " + Text(worker, "not_ready_why");
   }
   const std::string held_back = Text(worker, "held_back");
-  return held_back == "-" ? state : "up, held back: " + held_back;
+  return held_back == "-" ? state : state + ", held back: " + held_back;
 }
 
 // "1.0 GiB of 10.0 GiB, 93% hits"; what the engine holds in memory where there is no disk cache.
@@ -99,12 +103,19 @@ Table WorkerTable(const Value& answer) {
   return table;
 }
 
+// It was told to stop, its client has gone or has its answer; but it still has its slot.
+bool Stopping(const Value& query) { return Number(query, "stopping_ms").has_value(); }
+
 bool Ended(const Value& query) {
+  if (Stopping(query)) return false;
   const std::string state = Text(query, "state");
   return state == "finished" || state == "failed";
 }
 
 std::string QueryState(const Value& query) {
+  if (Stopping(query)) {
+    return "cancelling for " + std::to_string(*Number(query, "stopping_ms") / 1000) + " s";
+  }
   const Value* error = query.Find("error");
   const bool failed = error != nullptr && error->kind == Value::Kind::kStruct;
   return failed ? "failed: " + Text(*error, "code") : Text(query, "state");
@@ -129,6 +140,17 @@ Table QueryTable(const Value& answer, int64_t now_ms) {
   return table;
 }
 
+// A line for each query that keeps its slot for nobody.
+std::string StoppingNotes(const Value& answer) {
+  std::string notes;
+  for (const Value& query : Items(answer, "queries")) {
+    if (!Stopping(query)) continue;
+    notes += "query " + Text(query, "id") + " on " + Text(query, "worker") + ": " +
+             QueryState(query) + ": DuckDB is in a call that cannot be interrupted\n";
+  }
+  return notes;
+}
+
 int64_t Sum(const Value& answer, std::string_view field) {
   int64_t sum = 0;
   for (const Value& worker : Items(answer, "workers")) sum += Number(worker, field).value_or(0);
@@ -147,6 +169,7 @@ std::string StatusText(const protocol::Value& workers, const protocol::Value& qu
                     " up; " + std::to_string(Sum(workers, "occupied")) + " of " +
                     std::to_string(Sum(workers, "slots")) + " slots taken; " +
                     std::to_string(Sum(workers, "waiting")) + " waiting\n";
+  out += StoppingNotes(queries);
   if (!items.empty()) out += DrawTable(WorkerTable(workers), max_width);
   const Table running = QueryTable(queries, now_ms);
   if (running.rows.empty()) return out + "no queries yet\n";

@@ -50,6 +50,19 @@ TEST(StatusView, SaysWhatAWorkersLoadIsAndWhyItIsHeldBack) {
   EXPECT_THAT(text, HasSubstr("up, held back: it went down 3 times in a minute"));
 }
 
+TEST(StatusView, SaysWhatKeepsASlotForNobody) {
+  const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
+               "slots":8,"occupied":1,"waiting":0,"stopping":1,"blocked_streams":3}]})"),
+                                      Json(R"({"queries":[{"id":"q2","state":"finished"},
+               {"id":"q1","state":"failed","error":{"error":"x","code":"CANCELLED"},
+               "worker":"w","stopping_ms":12345}]})"),
+                                      0, 0);
+  EXPECT_THAT(text, HasSubstr("up, 1 stopping, 3 blocked by clients that do not read"));
+  EXPECT_THAT(text, HasSubstr("query q1 on w: cancelling for 12 s: DuckDB is in a call that "
+                              "cannot be interrupted\n"));
+  EXPECT_LT(text.rfind("q1"), text.find("q2"));
+}
+
 TEST(StatusView, SaysWhyACacheIsOff) {
   const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
                "cache":{"budget_bytes":1024,"used_bytes":512,"hits":0,"misses":0,

@@ -106,7 +106,8 @@ arrow::Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
   worker::Worker::Options worker;
   worker.id = process->home_->id();
   worker.slots = options.slots;
-  worker.stall_timeout_ms = config::kStallTimeoutMs;
+  worker.stall_timeout_ms = options.stall_timeout_ms;
+  worker.max_blocked_streams = config::kMaxBlockedStreams;
   worker.version = Version();
   worker.prices = {.per_1000_requests = options.prices.per_1000_requests,
                    .per_1000_lists = options.prices.per_1000_lists,

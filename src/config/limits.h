@@ -29,6 +29,14 @@ inline constexpr int64_t kStallTimeoutMs = 60 * kSecondMs;
 static_assert(kDefaultTimeoutMs <= kMaxTimeoutMs);
 static_assert(kStallTimeoutMs < kDefaultTimeoutMs, "a stalled client is found before its deadline");
 
+// A worker's threads that are stuck in a write to a client which does not read, after that client
+// has lost query and slot: past so many, new tickets are refused.
+inline constexpr int kMaxBlockedStreams = 256;
+inline constexpr int64_t kBlockedAfterMs = 1 * kSecondMs;  // shorter ones are on their way out
+// When the client's connection is ended, so that the thread comes back.
+inline constexpr int64_t kBlockedGraceMs = 5 * kSecondMs;
+static_assert(kBlockedAfterMs < kBlockedGraceMs, "what is ended was counted before");
+
 // Results streamed through the coordinator at one time, each by a thread.
 inline constexpr int kMaxRelays = 4'096;
 // What a worker said it has finished, and does not arrive meanwhile: its connection is dead.

@@ -123,6 +123,7 @@ arrow::Result<CoordinatorOptions> MakeCoordinator(const Settings& settings,
   options.stealing = steal != kDelayOff;
   options.max_steal_after_ms = steal >= 0 ? steal : -1;
   options.drain_timeout_ms = settings.Number("drain-timeout");
+  options.stall_timeout_ms = settings.Number("stall-timeout");
   options.log = MakeLog(settings);
   return options;
 }
@@ -150,6 +151,7 @@ arrow::Result<WorkerOptions> MakeWorker(const Settings& settings, const Environm
                               ? settings.Text("extension-dir")
                               : machine.executable_dir + "/../lib/eider/extensions";
   options.drain_timeout_ms = settings.Number("drain-timeout");
+  options.stall_timeout_ms = settings.Number("stall-timeout");
   options.log = MakeLog(settings);
   return options;
 }

@@ -56,6 +56,7 @@ TEST(Load, Defaults) {
   EXPECT_EQ(worker.cache_dir, "/tmp/eider-7/cache-5005");
   EXPECT_EQ(worker.extension_dir, "/x/bin/../lib/eider/extensions");
   EXPECT_EQ(worker.drain_timeout_ms, 30'000);
+  EXPECT_EQ(worker.stall_timeout_ms, kStallTimeoutMs);
   EXPECT_TRUE(worker.cache);
   const CoordinatorOptions coordinator = Coordinator({}).ValueOrDie();
   EXPECT_EQ(coordinator.listen.port, 5000);
@@ -185,6 +186,7 @@ TEST(Load, EveryOptionRefusesABadValueByName) {
                                                      {"--allow-path", "/no/x"},
                                                      {"--init", "/no/x.sql"},
                                                      {"--drain-timeout", "later"},
+                                                     {"--stall-timeout", "0"},
                                                      {"--cache", "maybe"},
                                                      {"--cache-dir", "/dev/null"},
                                                      {"--cache-size", "big"},

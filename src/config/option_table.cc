@@ -205,6 +205,16 @@ void AddRunning(std::vector<OptionSpec>& table) {
                    .default_help = "",
                    .help = "how long running queries may go on after SIGTERM or Ctrl-C",
                    .max = kMaxTimeoutMs});
+  table.push_back({.name = "stall-timeout",
+                   .kind = Kind::kDuration,
+                   .commands = kServers,
+                   .group = group,
+                   .value_name = "TIME",
+                   .default_value = "60s",
+                   .default_help = "",
+                   .help = "a client that reads nothing for so long loses its query and slot",
+                   .min = 1,
+                   .max = kMaxTimeoutMs});
   table.push_back({.name = "extension-dir",
                    .kind = Kind::kDirectory,
                    .commands = kRunners,

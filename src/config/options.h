@@ -61,6 +61,7 @@ struct CoordinatorOptions {
   bool stealing = true;
   int64_t max_steal_after_ms = -1;  // -1: the scheduler's own
   int64_t drain_timeout_ms = 0;
+  int64_t stall_timeout_ms = 0;  // a client that takes nothing for so long
   LogOptions log;
 };
 
@@ -80,6 +81,7 @@ struct WorkerOptions {
   std::string init_file;                   // empty: none
   std::string extension_dir;
   int64_t drain_timeout_ms = 0;
+  int64_t stall_timeout_ms = 0;  // a client that takes nothing for so long
   S3Options s3;
   S3PriceOptions prices;
   LogOptions log;

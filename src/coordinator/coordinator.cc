@@ -187,11 +187,16 @@ void Coordinator::OnFinished(const std::string& worker_id, const protocol::Finis
 
 void Coordinator::OnTick() {
   std::vector<std::shared_ptr<RelayedQuery>> relayed;
+  std::vector<std::string> unwanted;
   {
     base::MutexLock lock(mutex_);
     for (const auto& [id, query] : relayed_) relayed.push_back(query);
+    for (const auto& [id, query] : handed_) {
+      if (query->Unwanted(options_.schedule.claim_expiry_ms)) unwanted.push_back(id);
+    }
   }
   for (const auto& query : relayed) query->Check();
+  for (const std::string& id : unwanted) (void)CancelQuery(id);
 }
 
 arrow::Status Coordinator::Announce(std::string_view sealed) {

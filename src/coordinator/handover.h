@@ -3,6 +3,8 @@
 
 #include <arrow/result.h>
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -29,6 +31,9 @@ class HandedQuery final : public TaskListener {
 
   // The claim; nullopt when there is none within `wait_ms`. Errors: the rejection's.
   arrow::Result<std::optional<ClaimInfo>> Wait(int64_t wait_ms) EIDER_EXCLUDES(mutex_);
+  // It has no claim, and nobody has waited for one for so long: its client has gone between two
+  // calls of Wait.
+  bool Unwanted(int64_t for_ms) EIDER_EXCLUDES(mutex_);
 
  private:
   const MakeClaimInfo make_claim_info_;
@@ -36,6 +41,9 @@ class HandedQuery final : public TaskListener {
   base::Mutex mutex_;
   base::CondVar changed_;
   std::optional<arrow::Result<ClaimInfo>> outcome_ EIDER_GUARDED_BY(mutex_);
+  int waiting_ EIDER_GUARDED_BY(mutex_) = 0;
+  std::chrono::steady_clock::time_point left_at_ EIDER_GUARDED_BY(mutex_) =
+      std::chrono::steady_clock::now();
 };
 
 }  // namespace eider::coordinator

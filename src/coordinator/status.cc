@@ -1,6 +1,10 @@
 // What the status calls answer.
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "coordinator/coordinator.h"
@@ -24,7 +28,30 @@ json ErrorJson(const std::optional<base::ErrorInfo>& error) {
           {"retryable", error->retryable}};
 }
 
-json RecordJson(const QueryRecord& record) {
+// For how long attempts have been told to stop, by query and attempt: as their workers last said.
+using Stopping = std::map<std::pair<std::string, int>, int64_t>;
+
+Stopping StoppingOn(const std::vector<WorkerInfo>& workers) {
+  Stopping stopping;
+  for (const WorkerInfo& worker : workers) {
+    if (!worker.up) continue;
+    for (const auto& [attempt, for_ms] : worker.heartbeat.stopping) {
+      const std::string query_id = attempt.task_id.substr(0, attempt.task_id.rfind('.'));
+      stopping[{query_id, attempt.attempt}] = for_ms;
+    }
+  }
+  return stopping;
+}
+
+// null for all but a query whose worker is still in a call that does not look at its interrupt: its
+// client may have had its answer already, but it has its slot.
+json StoppingJson(const QueryRecord& record, const Stopping& stopping) {
+  if (record.reported || record.attempts.empty()) return nullptr;
+  const auto at = stopping.find({record.id, record.attempts.back().attempt});
+  return at == stopping.end() ? json(nullptr) : json(at->second);
+}
+
+json RecordJson(const QueryRecord& record, const Stopping& stopping) {
   json attempts = json::array();
   for (const QueryRecord::Attempt& attempt : record.attempts) {
     attempts.push_back(
@@ -34,6 +61,7 @@ json RecordJson(const QueryRecord& record) {
   const protocol::Figures& figures = record.figures;
   return {{"id", record.id},
           {"state", record.state()},
+          {"stopping_ms", StoppingJson(record, stopping)},
           {"sql", record.sql},
           {"client", record.client},
           {"delivery", record.direct ? "direct" : "relay"},
@@ -116,6 +144,8 @@ std::string Coordinator::WorkersJson() const {
                        {"waiting", view.waiting},
                        {"load_ms", view.load_ms},
                        {"held_back", view.held_back},
+                       {"stopping", worker.up ? beat.stopping.size() : 0},
+                       {"blocked_streams", worker.up ? beat.blocked_streams : 0},
                        {"threads", hello.threads},
                        {"memory_limit_bytes", hello.memory_limit_bytes},
                        {"memory_used_bytes", beat.memory_used_bytes},
@@ -152,8 +182,9 @@ arrow::Result<std::string> Coordinator::Explain(protocol::Query query) const {
 
 std::string Coordinator::QueriesJson() const {
   json queries = json::array();
+  const Stopping stopping = StoppingOn(membership_.All());
   for (const QueryRecord& record : history_.Newest(kMaxListed)) {
-    queries.push_back(RecordJson(record));
+    queries.push_back(RecordJson(record, stopping));
   }
   return Dump({{"queries", std::move(queries)}});
 }
@@ -164,13 +195,20 @@ arrow::Result<std::string> Coordinator::QueryJson(const std::string& query_id, i
     return base::MakeError(base::ErrorCode::kNotFound,
                            "there is no query " + query_id + ", or it is no longer remembered");
   }
-  return Dump(RecordJson(*record));
+  return Dump(RecordJson(*record, StoppingOn(membership_.All())));
 }
 
 std::string Coordinator::Metrics() const {
   int workers_up = 0;
   const std::vector<WorkerInfo> workers = membership_.All();
-  for (const WorkerInfo& worker : workers) workers_up += worker.up ? 1 : 0;
+  int stopping = 0;
+  int blocked = 0;
+  for (const WorkerInfo& worker : workers) {
+    if (!worker.up) continue;
+    ++workers_up;
+    stopping += static_cast<int>(worker.heartbeat.stopping.size());
+    blocked += worker.heartbeat.blocked_streams;
+  }
   const CacheTotals::Totals cache = cache_totals_.Take(workers);
   metrics_.SetCache(cache.state);
   metrics_.CacheChanged(cache.evictions, cache.corrupt_pages, cache.write_failures);
@@ -185,6 +223,8 @@ std::string Coordinator::Metrics() const {
   metrics_.SetScheduling(scheduling.hot_keys, scheduling.steal_after_ms);
   metrics_.SetTasksWaiting(dispatcher_.waiting());
   metrics_.SetTasksRunning(running);
+  metrics_.SetTasksStopping(stopping);
+  metrics_.SetStreamsBlocked(blocked);
   return metrics_.Text();
 }
 

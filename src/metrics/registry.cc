@@ -62,6 +62,10 @@ struct Registry::Families {
       Gauges(registry, "eider_tasks_waiting", "Tasks that wait in a line");
   prometheus::Family<prometheus::Gauge>& running =
       Gauges(registry, "eider_tasks_running", "Tasks that run");
+  prometheus::Family<prometheus::Gauge>& stopping =
+      Gauges(registry, "eider_tasks_stopping", "Tasks told to stop that have not ended");
+  prometheus::Family<prometheus::Gauge>& blocked =
+      Gauges(registry, "eider_streams_blocked", "Threads in writes to clients that do not read");
   prometheus::Family<prometheus::Counter>& s3_opens =
       Counters(registry, "eider_s3_opens_total", "S3 objects opened");
   prometheus::Family<prometheus::Counter>& s3_requests =
@@ -134,6 +138,8 @@ void Registry::SetScheduling(int64_t hot_keys, int64_t steal_after_ms) {
 }
 void Registry::SetTasksWaiting(int tasks) { families_->waiting.Add({}).Set(tasks); }
 void Registry::SetTasksRunning(int tasks) { families_->running.Add({}).Set(tasks); }
+void Registry::SetTasksStopping(int tasks) { families_->stopping.Add({}).Set(tasks); }
+void Registry::SetStreamsBlocked(int streams) { families_->blocked.Add({}).Set(streams); }
 
 void Registry::Read(const Reads& reads) {
   const auto add = [](prometheus::Family<prometheus::Counter>& family, int64_t amount) {

@@ -15,6 +15,9 @@
 //   eider_steal_after_seconds            how long a task waits now before it may be stolen
 //   eider_tasks_waiting                  tasks in all lines now
 //   eider_tasks_running                  tasks on workers (or on this worker) now
+//   eider_tasks_stopping                 of those, told to stop and still in a call of DuckDB's
+//   eider_streams_blocked                threads in writes to clients that do not read, whose tasks
+//                                        have ended
 //   eider_s3_opens_total                 S3 objects opened
 //   eider_s3_requests_total              requests sent to S3, retries and hedges among them
 //   eider_s3_list_requests_total         of those, LIST
@@ -80,6 +83,8 @@ class Registry {
   void SetScheduling(int64_t hot_keys, int64_t steal_after_ms);
   void SetTasksWaiting(int tasks);
   void SetTasksRunning(int tasks);
+  void SetTasksStopping(int tasks);
+  void SetStreamsBlocked(int streams);
   void Read(const Reads& reads);
   void SetCache(const CacheState& state);
   // What has happened to a disk cache since it was last told of.

@@ -97,6 +97,26 @@ Message DecodeFinished(Fields* fields) {
   return finished;
 }
 
+Value Encode(const std::vector<Stopping>& stopping) {
+  Value list = Value::List();
+  for (const Stopping& one : stopping) {
+    list.items.push_back(
+        Value::Struct({{"attempt", Encode(one.attempt)}, {"for_ms", Value::Integer(one.for_ms)}}));
+  }
+  return list;
+}
+
+void Decode(const Value* value, Fields* outer, std::vector<Stopping>* stopping) {
+  if (value == nullptr) return;
+  for (const Value& item : value->items) {
+    Stopping& one = stopping->emplace_back();
+    Fields fields(item, "stopping");
+    Decode(fields.Get("attempt"), &fields, &one.attempt);
+    fields.Read("for_ms", &one.for_ms);
+    outer->Check(fields.Done());
+  }
+}
+
 Value Encode(const Heartbeat& beat) {
   return Value::Struct({{"is", Value::String("heartbeat")},
                         {"clock_ms", Value::Integer(beat.clock_ms)},
@@ -106,6 +126,8 @@ Value Encode(const Heartbeat& beat) {
                         {"draining", Value::Bool(beat.draining)},
                         {"memory_used_bytes", Value::Integer(beat.memory_used_bytes)},
                         {"cache_bytes", Value::Integer(beat.cache_bytes)},
+                        {"stopping", Encode(beat.stopping)},
+                        {"blocked_streams", Value::Integer(beat.blocked_streams)},
                         {"cache", EncodeCacheFigures(beat.cache)}});
 }
 
@@ -118,6 +140,8 @@ Message DecodeHeartbeat(Fields* fields) {
   fields->Read("draining", &beat.draining);
   fields->Read("memory_used_bytes", &beat.memory_used_bytes);
   fields->Read("cache_bytes", &beat.cache_bytes);
+  Decode(fields->Get("stopping"), fields, &beat.stopping);
+  fields->Read("blocked_streams", &beat.blocked_streams);
   if (const Value* cache = fields->Get("cache")) {
     auto decoded = DecodeCacheFigures(*cache);
     fields->Check(decoded.status());

@@ -49,6 +49,14 @@ struct Finished {
   std::vector<std::string> written;
 };
 
+// An attempt that was told to stop and has not ended: DuckDB is in a call that does not look at its
+// interrupt. It keeps its slot until then.
+struct Stopping {
+  AttemptId attempt;
+  int64_t for_ms = 0;  // since it was told
+  bool operator==(const Stopping&) const = default;
+};
+
 // Worker to coordinator, each second.
 struct Heartbeat {
   int64_t clock_ms = 0;
@@ -58,6 +66,9 @@ struct Heartbeat {
   bool draining = false;
   int64_t memory_used_bytes = 0;
   int64_t cache_bytes = 0;  // that the engine holds in memory
+  std::vector<Stopping> stopping;
+  // Threads that are in a write to a client which does not read, after their task has ended.
+  int blocked_streams = 0;
   CacheFigures cache;
   bool operator==(const Heartbeat&) const = default;
 };

@@ -30,6 +30,8 @@ TEST(Message, RoundTrips) {
                        .draining = true,
                        .memory_used_bytes = 3,
                        .cache_bytes = 4,
+                       .stopping = {{{"q.0", 1}, 12'000}, {{"r.0", 2}, 5}},
+                       .blocked_streams = 14,
                        .cache = {.budget_bytes = 5,
                                  .used_bytes = 6,
                                  .blocks = 7,
@@ -76,6 +78,7 @@ TEST(Message, FinishedKeepsItsErrorAndFigures) {
 TEST(Message, RefusesWhatIsNone) {
   for (const char* bad : {"", "{}", "[]", R"({"is":"nothing"})", R"({"is":"hello"})",
                           R"({"is":"started","attempt":{"task":"x"}})",
+                          R"({"is":"heartbeat","clock_ms":1,"running":0,"ready":true})",
                           R"({"is":"finished","attempt":{"task":"x","attempt":1},"figures":{}})"}) {
     EXPECT_FALSE(DecodeMessage(bad).ok()) << bad;
   }

@@ -37,6 +37,19 @@ class FakeGate {
     interrupted_ = true;
     changed_.NotifyAll();
   }
+  // Blocks until Open, whatever is interrupted.
+  void BlockDeaf() {
+    base::MutexLock lock(mutex_);
+    ++inside_;
+    changed_.NotifyAll();
+    while (!open_) changed_.Wait(mutex_);
+    --inside_;
+  }
+  void Open() {
+    base::MutexLock lock(mutex_);
+    open_ = true;
+    changed_.NotifyAll();
+  }
   void WaitUntilInside(int count) {
     base::MutexLock lock(mutex_);
     while (inside_ < count) changed_.Wait(mutex_);
@@ -47,12 +60,13 @@ class FakeGate {
   base::CondVar changed_;
   int inside_ EIDER_GUARDED_BY(mutex_) = 0;
   bool interrupted_ EIDER_GUARDED_BY(mutex_) = false;
+  bool open_ EIDER_GUARDED_BY(mutex_) = false;
 };
 
 // Gives `batches` batches of one row, then what `then` says.
 class FakeExecution final : public engine::Execution {
  public:
-  enum class Then { kEnd, kFail, kBlock };
+  enum class Then { kEnd, kFail, kBlock, kIgnore };
 
   FakeExecution(int batches, Then then, std::shared_ptr<FakeGate> gate,
                 std::vector<std::string> written = {})
@@ -74,7 +88,11 @@ class FakeExecution final : public engine::Execution {
     if (then_ == Then::kFail) {
       return base::MakeError(base::ErrorCode::kStorageUnavailable, "S3 answered 503");
     }
-    gate_->Block();
+    if (then_ == Then::kIgnore) {
+      gate_->BlockDeaf();
+    } else {
+      gate_->Block();
+    }
     return base::MakeError(base::ErrorCode::kCancelled, "interrupted");
   }
 
@@ -99,7 +117,8 @@ class FakeExecution final : public engine::Execution {
 };
 
 // Statements: "give N", "write URL" (gives one batch), "give N then fail", "give N then block",
-// "bind and block", "invalid", "fatal" (fails, and the engine with it).
+// "give N then ignore" (blocks, and does not look at interrupts), "bind and block", "invalid",
+// "fatal" (fails, and the engine with it).
 class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(std::shared_ptr<FakeGate> gate) : gate_(std::move(gate)) {}
@@ -132,6 +151,7 @@ class FakeEngine final : public engine::Engine {
     auto then = FakeExecution::Then::kEnd;
     if (sql.ends_with("then fail")) then = FakeExecution::Then::kFail;
     if (sql.ends_with("then block")) then = FakeExecution::Then::kBlock;
+    if (sql.ends_with("then ignore")) then = FakeExecution::Then::kIgnore;
     return std::make_unique<FakeExecution>(batches, then, gate_);
   }
 

@@ -1,5 +1,7 @@
 #include "worker/running_task.h"
 
+#include <spdlog/spdlog.h>
+
 #include <limits>
 #include <string>
 #include <utility>
@@ -27,16 +29,17 @@ int64_t MicrosSince(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 RunningTask::RunningTask(Admitted admitted, std::shared_ptr<engine::Engine> engine, Limits limits,
-                         std::function<bool()> client_gone, const base::Clock& clock, OnEnd on_end)
+                         Client client, const base::Clock& clock, OnEnd on_end, Defer defer)
     : ticket_(std::move(admitted.ticket)),
       clock_(clock),
       admitted_at_(std::chrono::steady_clock::now()),
       deadline_ms_(DeadlineOf(limits.timeout_ms, clock)),
       limits_(limits),
       on_end_(std::move(on_end)),
+      defer_(std::move(defer)),
       engine_(std::move(engine)),
       permit_(std::move(admitted.permit)),
-      client_gone_(std::move(client_gone)) {}
+      client_(std::move(client)) {}
 
 arrow::Status RunningTask::Execute() {
   engine::Engine* engine = nullptr;
@@ -89,30 +92,53 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> RunningTask::Next() {
 }
 
 void RunningTask::Interrupt(const arrow::Status& why) {
+  bool inside = false;
   {
     base::MutexLock lock(mutex_);
-    if (ended_) return;
+    if (ended_ || told_at_ms_) return;
+    told_at_ms_ = clock_.MonotonicMs();
     if (stop_.ok()) stop_ = why;
-    if (inside_) {
-      InterruptInside();
-      return;
-    }
+    inside = inside_;
+    // Also while nobody is inside: DuckDB's own threads fill a stream's buffer.
+    InterruptInside();
+    LogTold(why);
   }
-  End(why);
+  if (!inside) EndLater(why);
+}
+
+void RunningTask::LogTold(const arrow::Status& why) const {
+  spdlog::debug("told to stop: task {} attempt {}: {}", ticket_.attempt.task_id,
+                ticket_.attempt.attempt, why.message());
+}
+
+void RunningTask::EndLater(const arrow::Status& why) {
+  if (!defer_) return End(why);
+  defer_([self = shared_from_this(), why] { self->End(why); });
 }
 
 void RunningTask::Abandon() {
+  const arrow::Status why =
+      MakeError(ErrorCode::kCancelled, "the client left before the end of its result");
   {
     base::MutexLock lock(mutex_);
-    client_gone_ = nullptr;
+    client_ = {};
+    abandoned_ = true;
+    if (ended_) return;
+    if (!told_at_ms_) {
+      told_at_ms_ = clock_.MonotonicMs();
+      InterruptInside();
+      LogTold(why);
+    }
   }
-  Interrupt(MakeError(ErrorCode::kCancelled, "the client left before the end of its result"));
+  // Its thread has nothing else to do than to wait for DuckDB.
+  End(why);
 }
 
 void RunningTask::Check() {
   arrow::Status why;
   {
     base::MutexLock lock(mutex_);
+    if (over_at_ms_) CheckBlocked();
     if (ended_) return;
     if (!stop_.ok()) {
       // An engine may lose an interrupt that falls between two of its phases: say it again.
@@ -125,7 +151,7 @@ void RunningTask::Check() {
 }
 
 arrow::Status RunningTask::Overdue() {
-  if (client_gone_ && client_gone_()) {
+  if (client_.gone && client_.gone()) {
     return MakeError(ErrorCode::kCancelled, "the client went away");
   }
   const int64_t now_ms = clock_.MonotonicMs();
@@ -139,6 +165,25 @@ arrow::Status RunningTask::Overdue() {
                                                 std::to_string(limits_.stall_timeout_ms) + " ms");
   }
   return arrow::Status::OK();
+}
+
+void RunningTask::CheckBlocked() {
+  if (!client_.disconnect || clock_.MonotonicMs() - *over_at_ms_ < limits_.blocked_grace_ms) return;
+  spdlog::warn("disconnecting the client of task {}: it has not read for too long",
+               ticket_.attempt.task_id);
+  std::exchange(client_.disconnect, nullptr)();
+}
+
+std::optional<int64_t> RunningTask::StoppingForMs() const {
+  base::MutexLock lock(mutex_);
+  if (!told_at_ms_ || over_at_ms_) return std::nullopt;
+  return clock_.MonotonicMs() - *told_at_ms_;
+}
+
+bool RunningTask::Blocked() const {
+  base::MutexLock lock(mutex_);
+  return over_at_ms_ && !abandoned_ &&
+         clock_.MonotonicMs() - *over_at_ms_ >= limits_.blocked_after_ms;
 }
 
 void RunningTask::SetInterrupt(std::function<void()> interrupt) {
@@ -180,6 +225,10 @@ void RunningTask::End(const arrow::Status& status) {
   interrupt = nullptr;
   execution.reset();
   engine.reset();
+  {
+    base::MutexLock lock(mutex_);
+    over_at_ms_ = clock_.MonotonicMs();
+  }
   on_end_(finished, std::move(permit));
 }
 

@@ -33,11 +33,14 @@ class RunningTaskTest : public testing::Test {
     ticket.cache_mode = cache_mode_;
     auto admitted = admission_.Admit(SealTicket(ticket, key_));
     EXPECT_TRUE(admitted.ok()) << admitted.status();
+    Client client{.gone = [this] { return client_gone_.load(); },
+                  .disconnect = [this] { ++disconnected_; }};
     task_ = std::make_shared<RunningTask>(
-        *std::move(admitted), engine_, limits_, [this] { return client_gone_.load(); }, clock_,
+        *std::move(admitted), engine_, limits_, client, clock_,
         [this](const protocol::Finished& finished, SlotPermit permit) {
           finished_.push_back(finished);
-        });
+        },
+        defer_);
     return std::make_unique<TaskStream>(task_);
   }
 
@@ -55,6 +58,8 @@ class RunningTaskTest : public testing::Test {
   std::shared_ptr<FakeGate> gate_ = std::make_shared<FakeGate>();
   std::shared_ptr<FakeEngine> engine_ = std::make_shared<FakeEngine>(gate_);
   std::atomic<bool> client_gone_ = false;
+  int disconnected_ = 0;
+  RunningTask::Defer defer_;
   protocol::CacheMode cache_mode_ = protocol::CacheMode::kUse;
   std::shared_ptr<RunningTask> task_;
   std::vector<protocol::Finished> finished_;
@@ -166,6 +171,61 @@ TEST_F(RunningTaskTest, InterruptedBetweenTwoBatchesItsSlotIsFreeAtOnce) {
   task_->Interrupt(MakeError(ErrorCode::kCancelled, "cancelled"));
   ExpectEnded("CANCELLED");
   EXPECT_EQ(ErrorOf(stream->Next().status()).code, ErrorCode::kCancelled);
+}
+
+TEST_F(RunningTaskTest, WhatIsToldToStopAndRunsOnIsStopping) {
+  auto stream = Begin("give 0 then ignore");
+  ASSERT_TRUE(stream->Execute().ok());
+  EXPECT_EQ(task_->StoppingForMs(), std::nullopt);
+  auto next = std::async(std::launch::async, [&] { return stream->Next().status(); });
+  gate_->WaitUntilInside(1);
+  task_->Interrupt(MakeError(ErrorCode::kCancelled, "cancelled"));
+  clock_.Advance(70);
+  task_->Interrupt(MakeError(ErrorCode::kCancelled, "again"));
+  EXPECT_EQ(task_->StoppingForMs(), 70);
+  EXPECT_EQ(admission_.occupied(), 1);
+  EXPECT_FALSE(task_->Blocked());
+  gate_->Open();
+  EXPECT_EQ(ErrorOf(next.get()).code, ErrorCode::kCancelled);
+  EXPECT_EQ(task_->StoppingForMs(), std::nullopt);
+  ExpectEnded("CANCELLED");
+}
+
+TEST_F(RunningTaskTest, InterruptDoesNotWaitForTheEnd) {
+  std::function<void()> later;
+  defer_ = [&](std::function<void()> end) { later = std::move(end); };
+  auto stream = Begin("give 5");
+  ASSERT_TRUE(stream->Execute().ok());
+  ASSERT_TRUE(stream->Next().ok());
+  task_->Interrupt(MakeError(ErrorCode::kCancelled, "cancelled"));
+  EXPECT_TRUE(finished_.empty());
+  EXPECT_EQ(task_->StoppingForMs(), 0);
+  EXPECT_EQ(ErrorOf(stream->Next().status()).code, ErrorCode::kCancelled);
+  later();
+  ExpectEnded("CANCELLED");
+  later = nullptr;
+}
+
+TEST_F(RunningTaskTest, AStreamThatDoesNotComeBackIsBlockedAndItsClientDisconnectedOnce) {
+  auto stream = Begin("give 5");
+  ASSERT_TRUE(stream->Execute().ok());
+  ASSERT_TRUE(stream->Next().ok());
+  clock_.Advance(300);
+  task_->Check();
+  ExpectEnded("CANCELLED");
+  clock_.Advance(999);
+  EXPECT_FALSE(task_->Blocked());
+  clock_.Advance(1);
+  EXPECT_TRUE(task_->Blocked());
+  task_->Check();
+  EXPECT_EQ(disconnected_, 0);
+  clock_.Advance(4'000);
+  task_->Check();
+  task_->Check();
+  EXPECT_EQ(disconnected_, 1);
+  EXPECT_TRUE(task_->Blocked());
+  stream.reset();
+  EXPECT_FALSE(task_->Blocked());
 }
 
 TEST_F(RunningTaskTest, TheClientIsNotAskedAboutAfterTheStreamIsGone) {

@@ -7,32 +7,71 @@ namespace eider::worker {
 
 void TaskList::Add(std::shared_ptr<RunningTask> task) {
   base::MutexLock lock(mutex_);
-  tasks_.push_back(std::move(task));
+  entries_.push_back({.task = std::move(task)});
   if (idle_) changed_.NotifyAll();
 }
 
-void TaskList::Remove(const protocol::AttemptId& attempt) {
+void TaskList::NoteEnd(const protocol::AttemptId& attempt) {
   base::MutexLock lock(mutex_);
-  std::erase_if(tasks_, [&](const auto& task) { return task->attempt() == attempt; });
+  for (Entry& entry : entries_) {
+    if (entry.task->attempt() == attempt) entry.running = false;
+  }
+  Forget();
+}
+
+void TaskList::NoteClosed(const RunningTask* task) {
+  base::MutexLock lock(mutex_);
+  for (Entry& entry : entries_) {
+    if (entry.task.get() == task) entry.open = false;
+  }
+  Forget();
+}
+
+void TaskList::Forget() {
+  std::erase_if(entries_, [](const Entry& entry) { return !entry.running && !entry.open; });
 }
 
 std::vector<std::shared_ptr<RunningTask>> TaskList::All() const {
   base::MutexLock lock(mutex_);
-  return tasks_;
+  std::vector<std::shared_ptr<RunningTask>> tasks;
+  for (const Entry& entry : entries_) {
+    if (entry.running) tasks.push_back(entry.task);
+  }
+  return tasks;
 }
 
 std::vector<protocol::AttemptId> TaskList::Attempts() const {
-  base::MutexLock lock(mutex_);
   std::vector<protocol::AttemptId> attempts;
-  attempts.reserve(tasks_.size());
-  for (const auto& task : tasks_) attempts.push_back(task->attempt());
+  for (const auto& task : All()) attempts.push_back(task->attempt());
   return attempts;
+}
+
+std::vector<protocol::Stopping> TaskList::Stopping() const {
+  std::vector<protocol::Stopping> stopping;
+  for (const auto& task : All()) {
+    if (const auto for_ms = task->StoppingForMs()) stopping.push_back({task->attempt(), *for_ms});
+  }
+  return stopping;
+}
+
+int TaskList::BlockedStreams() const {
+  base::MutexLock lock(mutex_);
+  return static_cast<int>(std::ranges::count_if(
+      entries_, [](const Entry& entry) { return !entry.running && entry.task->Blocked(); }));
+}
+
+std::vector<std::shared_ptr<RunningTask>> TaskList::Watched() const {
+  base::MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<RunningTask>> tasks;
+  tasks.reserve(entries_.size());
+  for (const Entry& entry : entries_) tasks.push_back(entry.task);
+  return tasks;
 }
 
 bool TaskList::WaitForTask() {
   base::MutexLock lock(mutex_);
   idle_ = true;
-  while (tasks_.empty() && !stopped_) changed_.Wait(mutex_);
+  while (entries_.empty() && !stopped_) changed_.Wait(mutex_);
   idle_ = false;
   return !stopped_;
 }

@@ -19,7 +19,7 @@ Watchdog::~Watchdog() {
 void Watchdog::Loop() {
   // The pause comes first: most tasks are over before their first check.
   while (tasks_.WaitForTask() && tasks_.WaitUntil(std::chrono::steady_clock::now() + kPeriod)) {
-    for (const auto& task : tasks_.All()) task->Check();
+    for (const auto& task : tasks_.Watched()) task->Check();
   }
 }
 

@@ -20,7 +20,8 @@ using base::ErrorOf;
 class WatchdogTest : public testing::Test {
  protected:
   std::unique_ptr<TaskStream> Begin(const std::string& task_id, RunningTask::Limits limits,
-                                    std::function<bool()> client_gone) {
+                                    std::function<bool()> client_gone,
+                                    std::function<void()> disconnect = {}) {
     protocol::Ticket ticket;
     ticket.attempt = {.task_id = task_id, .attempt = 1};
     ticket.worker_id = "w1";
@@ -31,12 +32,13 @@ class WatchdogTest : public testing::Test {
     EXPECT_TRUE(admitted.ok()) << admitted.status();
     auto task = std::make_shared<RunningTask>(
         *std::move(admitted), std::make_shared<FakeEngine>(std::make_shared<FakeGate>()), limits,
-        std::move(client_gone), clock_,
+        Client{.gone = std::move(client_gone), .disconnect = std::move(disconnect)}, clock_,
         [this](const protocol::Finished& finished, SlotPermit permit) {
-          tasks_.Remove(finished.attempt);
+          tasks_.NoteEnd(finished.attempt);
         });
     tasks_.Add(task);
-    auto stream = std::make_unique<TaskStream>(task);
+    auto stream = std::make_unique<TaskStream>(
+        task, [this, closed = task.get()] { tasks_.NoteClosed(closed); });
     EXPECT_TRUE(stream->Execute().ok());
     return stream;
   }
@@ -72,6 +74,19 @@ TEST_F(WatchdogTest, AStalledClientsTaskEndsWithoutIt) {
   auto stream = Begin("t1", {.stall_timeout_ms = 30}, nullptr);
   EXPECT_TRUE(
       admission_.WaitIdleUntil(std::chrono::steady_clock::now() + std::chrono::seconds(10)));
+}
+
+TEST_F(WatchdogTest, AStreamIsWatchedUntilItIsClosed) {
+  std::promise<void> disconnected;
+  const RunningTask::Limits limits{
+      .stall_timeout_ms = 30, .blocked_after_ms = 0, .blocked_grace_ms = 40};
+  auto stream = Begin("t1", limits, nullptr, [&] { disconnected.set_value(); });
+  disconnected.get_future().wait();
+  EXPECT_TRUE(tasks_.All().empty());
+  EXPECT_EQ(tasks_.BlockedStreams(), 1);
+  stream.reset();
+  EXPECT_EQ(tasks_.BlockedStreams(), 0);
+  EXPECT_TRUE(tasks_.Watched().empty());
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "worker/worker.h"
 
+#include <string>
 #include <utility>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "config/limits.h"
 #include "worker/stream.h"
@@ -39,23 +41,40 @@ Worker::Worker(Options options, std::shared_ptr<engine::Engine> engine,
 
 Worker::~Worker() { attachments_.Stop(); }
 
-arrow::Result<std::unique_ptr<protocol::BatchStream>> Worker::Run(
-    std::string_view ticket, std::function<bool()> client_gone) {
+arrow::Result<std::unique_ptr<protocol::BatchStream>> Worker::Run(std::string_view ticket,
+                                                                  Client client) {
+  ARROW_RETURN_NOT_OK(CheckBlockedStreams());
   ARROW_ASSIGN_OR_RAISE(Admitted admitted, admission_.Admit(ticket));
   // From here on the stream's destruction ends the task, whatever happens.
-  auto stream = std::make_unique<TaskStream>(Begin(std::move(admitted), std::move(client_gone)));
+  const auto task = Begin(std::move(admitted), std::move(client));
+  auto stream = std::make_unique<TaskStream>(
+      task, [this, closed = task.get()] { tasks_.NoteClosed(closed); });
   ARROW_RETURN_NOT_OK(stream->Execute());
   return stream;
 }
 
-std::shared_ptr<RunningTask> Worker::Begin(Admitted admitted, std::function<bool()> client_gone) {
+arrow::Status Worker::CheckBlockedStreams() const {
+  const int blocked = tasks_.BlockedStreams();
+  if (blocked < options_.max_blocked_streams) return arrow::Status::OK();
+  return base::MakeError(base::ErrorInfo{
+      .code = base::ErrorCode::kOverloaded,
+      .message = "worker " + options_.id + " has " + std::to_string(blocked) +
+                 " threads in writes to clients that do not read; no more are let in",
+      .retryable = true,
+      .retry_after_ms = 1'000});
+}
+
+std::shared_ptr<RunningTask> Worker::Begin(Admitted admitted, Client client) {
   const RunningTask::Limits limits{.timeout_ms = admitted.ticket.timeout_ms,
-                                   .stall_timeout_ms = options_.stall_timeout_ms};
+                                   .stall_timeout_ms = options_.stall_timeout_ms,
+                                   .blocked_after_ms = config::kBlockedAfterMs,
+                                   .blocked_grace_ms = config::kBlockedGraceMs};
   auto task = std::make_shared<RunningTask>(
-      std::move(admitted), keeper_.engine(), limits, std::move(client_gone), clock_,
+      std::move(admitted), keeper_.engine(), limits, std::move(client), clock_,
       [this](const protocol::Finished& finished, SlotPermit permit) {
         OnEnd(finished, std::move(permit));
-      });
+      },
+      [this](std::function<void()> end) { reaper_.Run(std::move(end)); });
   tasks_.Add(task);
   attachments_.Emit(protocol::Started{task->attempt()});
   return task;
@@ -68,7 +87,7 @@ void Worker::OnEnd(protocol::Finished finished, SlotPermit permit) {
   cache_hits_ += finished.figures.cache_hits;
   cache_misses_ += finished.figures.cache_misses;
   if (options_.on_task_end) options_.on_task_end(finished);
-  tasks_.Remove(finished.attempt);
+  tasks_.NoteEnd(finished.attempt);
   keeper_.NoteTaskEnd();
   permit.Release();
   attachments_.Emit(std::move(finished));
@@ -100,6 +119,8 @@ protocol::Heartbeat Worker::MakeHeartbeat() const {
           .draining = admission_.draining(),
           .memory_used_bytes = engine ? engine->memory_used_bytes() : 0,
           .cache_bytes = engine ? engine->cache_bytes() : 0,
+          .stopping = tasks_.Stopping(),
+          .blocked_streams = tasks_.BlockedStreams(),
           .cache = std::move(cache)};
 }
 

@@ -17,6 +17,7 @@
 #include "worker/admit.h"
 #include "worker/attach.h"
 #include "worker/engine_keeper.h"
+#include "worker/reaper.h"
 #include "worker/service.h"
 #include "worker/task_list.h"
 #include "worker/watchdog.h"
@@ -31,6 +32,8 @@ class Worker final : public Service {
     int slots = 8;   // tasks at a time, at least 1
     // A client that asks for no batch for this long loses its query and slot; 0: never.
     int64_t stall_timeout_ms = 60'000;
+    // Threads that may be stuck in writes to such clients; past it tickets are refused.
+    int max_blocked_streams = 256;
     std::string version;
     protocol::S3Prices prices;  // for the estimate of what a task cost
     // A small read of the storage, run by a thread of its own until it succeeds once; until then
@@ -51,8 +54,8 @@ class Worker final : public Service {
                                                       const base::Clock& clock);
   ~Worker() override;
 
-  arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(
-      std::string_view ticket, std::function<bool()> client_gone) override;
+  arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(std::string_view ticket,
+                                                            Client client) override;
   arrow::Status Attach(protocol::Channel& channel) override;
   arrow::Status Execute(std::string_view command) override;
 
@@ -74,7 +77,8 @@ class Worker final : public Service {
   Worker(Options options, std::shared_ptr<engine::Engine> engine, EngineKeeper::Open open_engine,
          protocol::ClusterKey key, const base::Clock& clock);
 
-  std::shared_ptr<RunningTask> Begin(Admitted admitted, std::function<bool()> client_gone);
+  arrow::Status CheckBlockedStreams() const;
+  std::shared_ptr<RunningTask> Begin(Admitted admitted, Client client);
   void OnEnd(protocol::Finished finished, SlotPermit permit);
   void CancelTask(const protocol::Command& command);
   arrow::Status ClearCache();
@@ -94,6 +98,7 @@ class Worker final : public Service {
   EngineKeeper keeper_;
   Attachments attachments_;
   TaskList tasks_;
+  Reaper reaper_;  // waits for what ends, which uses the rest
   Watchdog watchdog_;
 };
 

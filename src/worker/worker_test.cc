@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -57,7 +58,7 @@ class WorkerTest : public testing::Test {
 
   arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(const std::string& task_id,
                                                             const std::string& sql) {
-    return worker_->Run(Ticket(task_id, sql), [] { return false; });
+    return worker_->Run(Ticket(task_id, sql), {});
   }
 
   arrow::Status Command(protocol::Command::Kind kind, const std::string& task_id = "",
@@ -110,7 +111,7 @@ TEST_F(WorkerTest, ATaskRunsAndItsCoordinatorHearsOfIt) {
 }
 
 TEST_F(WorkerTest, ATicketThatIsRefusedTakesNoSlot) {
-  EXPECT_EQ(ErrorOf(worker_->Run("forged", nullptr).status()).code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(ErrorOf(worker_->Run("forged", {}).status()).code, ErrorCode::kPermissionDenied);
   EXPECT_EQ(ErrorOf(Run("t1", "nonsense").status()).code, ErrorCode::kInvalidQuery);
   auto first = Run("t2", "give 1");
   auto second = Run("t3", "give 1");
@@ -125,6 +126,23 @@ TEST_F(WorkerTest, CancelReachesTheRunningTaskAndItsLaterTickets) {
   ASSERT_TRUE(Command(protocol::Command::Kind::kCancel, "t1").ok());
   EXPECT_EQ(ErrorOf(next.get()).code, ErrorCode::kCancelled);
   EXPECT_EQ(ErrorOf(Run("t1", "give 1").status()).code, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(WorkerTest, BlockedStreamsAreBounded) {
+  Worker::Options options = Slots(4);
+  options.stall_timeout_ms = 10;
+  options.max_blocked_streams = 2;
+  Start(std::move(options));
+  auto first = *Run("t1", "give 2");
+  auto second = *Run("t2", "give 2");
+  ASSERT_TRUE(first->Next().ok() && second->Next().ok());
+  // Neither is read any more: their tasks end, and their threads do not come back.
+  const auto refused = [&] { return worker_->Run("forged", {}).status(); };
+  while (ErrorOf(refused()).code == ErrorCode::kPermissionDenied) std::this_thread::yield();
+  EXPECT_EQ(ErrorOf(refused()).code, ErrorCode::kOverloaded);
+  EXPECT_EQ(ErrorOf(Run("t3", "give 1").status()).code, ErrorCode::kOverloaded);
+  first.reset();
+  EXPECT_TRUE(Run("t3", "give 1").ok());
 }
 
 TEST_F(WorkerTest, ClearCacheReachesTheEngine) {

@@ -93,6 +93,14 @@ class Process:
         self._log.close()
         return self.popen.returncode
 
+    def cpu_s(self) -> float:
+        """The processor time that it has used, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def threads(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
     def rss_bytes(self) -> int:
         return self._status("VmRSS")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -18,6 +21,9 @@ from ._watch import Opener, Wait, Watch
 
 # The coordinator answers a waiting client each 10 s; this is when it must be gone.
 _ASK_TIMEOUT_S = 30.0
+# How long the first answer may wait for a claim: only with it does the client know the id of its
+# query, and can cancel it.
+_FIRST_WAIT_MS = 100
 
 # A coordinator or worker that restarts is found again soon: gRPC's own way is to look ever less
 # often, up to two minutes apart.
@@ -46,12 +52,16 @@ class Direct:
         self._flight_url = flight_url
         self._headers = [(b"x-eider-client", client_id.encode())]
         self._ask_options = flight.FlightCallOptions(timeout=_ASK_TIMEOUT_S, headers=self._headers)
+        self._first_ask_options = flight.FlightCallOptions(
+            timeout=_ASK_TIMEOUT_S,
+            headers=[*self._headers, (b"x-eider-wait-ms", str(_FIRST_WAIT_MS).encode())],
+        )
         self._get_options = flight.FlightCallOptions(headers=self._headers)
         self._lock = threading.Lock()
         self._clients: dict[str, flight.FlightClient] = {}
         self._door: flight.FlightClient | None = None
         self._watch = Watch(coordinator)
-        self._opener = Opener(self._watch, lambda reader: reader.cancel())
+        self._opener = Opener(self._watch)
 
     def close(self) -> None:
         """Closes the Flight clients; streams that are open break. Idempotent."""
@@ -88,9 +98,13 @@ class Direct:
         ticket = endpoint.ticket
         try:
             # Blocks until the worker has sent the schema.
-            reader = self._opener.run(claim.query_id, lambda: worker.do_get(ticket, options))
-            return _DirectStream(self._coordinator, self._watch, claim, reader)
+            reader = self._opener.run(
+                claim.query_id, lambda: worker.do_get(ticket, options), _cancel_reader
+            )
+            return _DirectStream(self._coordinator, self._watch, self._opener, claim, reader)
         except BaseException as error:
+            if not isinstance(error, Exception):  # KeyboardInterrupt: the worker goes on
+                self._cancel(claim.query_id)
             raise _worker_error(self._coordinator, error, claim.query_id) from error
 
     def _client(self, location: str) -> flight.FlightClient:
@@ -110,8 +124,12 @@ class Direct:
         query_id = None
         while True:
             descriptor = flight.FlightDescriptor.for_command(body)
+            options = self._first_ask_options if query_id is None else self._ask_options
+            ask = partial(door.get_flight_info, descriptor, options)
             try:
-                info = door.get_flight_info(descriptor, self._ask_options)
+                info = (
+                    self._opener.run(None, ask, self._cancel_info) if _on_main_thread() else ask()
+                )
             except _FAILURES as error:
                 failed = _coordinator_error(error, query_id)
                 if query_id is not None and isinstance(failed, errors.NotFound):
@@ -120,6 +138,9 @@ class Direct:
                         f"the coordinator has restarted: {failed.message}", query_id=query_id
                     ) from error
                 raise failed from error
+            except BaseException:  # KeyboardInterrupt
+                self._cancel(query_id)
+                raise
             if info.endpoints:
                 return info
             claim, _ = _read_claim(info.app_metadata)
@@ -129,6 +150,14 @@ class Direct:
             if deadline is not None and time.monotonic() > deadline:
                 self._give_up(query_id)
             body = json.dumps({"wait_for": query_id}).encode()
+
+    def _cancel(self, query_id: str | None) -> None:
+        if query_id is not None:
+            with contextlib.suppress(errors.Error):
+                self._coordinator.call("DELETE", f"/v1/queries/{quote(query_id, safe='')}")
+
+    def _cancel_info(self, info: flight.FlightInfo) -> None:
+        self._cancel(_read_claim(info.app_metadata)[0].query_id)
 
     def _give_up(self, query_id: str) -> None:
         try:
@@ -144,6 +173,7 @@ class _DirectStream(Stream):
         self,
         coordinator: Coordinator,
         watch: Watch,
+        opener: Opener,
         claim: Claim,
         reader: flight.FlightStreamReader,
     ) -> None:
@@ -151,23 +181,33 @@ class _DirectStream(Stream):
         super().__init__(claim)
         self._coordinator = coordinator
         self._watch = watch
+        self._opener = opener
         self.schema = reader.schema
 
     def _next(self) -> pa.RecordBatch | None:
         reader = self._reader
         if reader is None:
             raise errors.Cancelled("the result was closed", query_id=self.claim.query_id)
-        wait = Wait(self.claim.query_id, reader.cancel)
-        self._watch.begin(wait)
         try:
-            return reader.read_chunk().data
+            return self._read(reader).data
         except StopIteration:
             self._reader = None
             return None
         except BaseException as error:
+            raise _worker_error(self._coordinator, error, self.claim.query_id) from error
+
+    def _read(self, reader: flight.FlightStreamReader) -> flight.FlightStreamChunk:
+        query_id = self.claim.query_id
+        if _on_main_thread():
+            return self._opener.run(query_id, reader.read_chunk, _drop)
+        wait = Wait(query_id, reader.cancel)
+        self._watch.begin(wait)
+        try:
+            return reader.read_chunk()
+        except BaseException as error:
             if wait.verdict is not None:
                 raise wait.verdict from error
-            raise _worker_error(self._coordinator, error, self.claim.query_id) from error
+            raise
         finally:
             self._watch.end(wait)
 
@@ -175,6 +215,19 @@ class _DirectStream(Stream):
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.cancel()
+
+
+def _on_main_thread() -> bool:
+    """Where Ctrl-C is to end a wait: a call into Flight would have to return first."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _cancel_reader(reader: flight.FlightStreamReader) -> None:
+    reader.cancel()
+
+
+def _drop(_: Any) -> None:
+    pass
 
 
 def _read_claim(metadata: bytes | None) -> tuple[Claim, str | None]:

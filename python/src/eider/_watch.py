@@ -108,10 +108,11 @@ def _look_on(watch: weakref.ref[Watch], stop: threading.Event) -> None:
 class _Call:
     """A function on its way to another thread, and what became of it there."""
 
-    __slots__ = ("_lock", "abandoned", "done", "error", "function", "result")
+    __slots__ = ("_lock", "abandoned", "discard", "done", "error", "function", "result")
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], discard: Callable[[Any], None]) -> None:
         self.function = function
+        self.discard = discard
         self.result: Any = None
         self.error: BaseException | None = None
         self.abandoned = False
@@ -119,7 +120,7 @@ class _Call:
         self.done = threading.Lock()  # held until there is something to see
         self.done.acquire()
 
-    def run(self, discard: Callable[[Any], None]) -> None:
+    def run(self) -> None:
         try:
             result, error = self.function(), None
         except BaseException as raised:
@@ -130,7 +131,7 @@ class _Call:
                 self.done.release()
                 return
         if error is None:
-            discard(result)
+            self.discard(result)
 
     def abandon(self) -> None:
         """Ends the caller's wait, unless the result is there already."""
@@ -146,23 +147,26 @@ class Opener:
     Thread-safe. Threads are kept for the next call; the handover costs some 20 microseconds.
     """
 
-    def __init__(self, watch: Watch, discard: Callable[[Any], None]) -> None:
-        """`discard` gets the result of a call whose caller has left."""
+    def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._discard = discard
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
         self._threads = 0
 
-    def run(self, query_id: str | None, function: Callable[[], Any]) -> Any:
-        """`function()`, watched over.
+    def run(
+        self, query_id: str | None, function: Callable[[], Any], discard: Callable[[Any], None]
+    ) -> Any:
+        """`function()`, watched over where there is a query to watch.
+
+        When the caller leaves - the watch ends its wait, or a KeyboardInterrupt - the call goes on,
+        and `discard` gets its result.
 
         Raises:
             errors.Error: the watch's verdict, when it broke the call off.
             Exception: what `function` raised.
         """
-        call = _Call(function)
+        call = _Call(function, discard)
         wait = Wait(query_id, call.abandon)
         with self._lock:
             if self._idle > 0:
@@ -175,6 +179,8 @@ class Opener:
             call.done.acquire()
         except BaseException:  # KeyboardInterrupt
             call.abandon()
+            if not call.abandoned and call.error is None:
+                discard(call.result)  # it came at this very moment
             raise
         finally:
             self._watch.end(wait)
@@ -197,7 +203,7 @@ class Opener:
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            call.run(self._discard)
+            call.run()
             del call
             with self._lock:
                 self._idle += 1

@@ -2,6 +2,8 @@
 
 #include <arrow/flight/api.h>
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -25,9 +27,11 @@ using base::MakeError;
 using protocol::Value;
 
 constexpr char kClientHeader[] = "x-eider-client";
+// How long to wait for a claim before answering without one; a client that asks for less gets it.
+constexpr char kWaitHeader[] = "x-eider-wait-ms";
 constexpr int64_t kLongPollMs = 10'000;
 // Between two looks at whether the client is still there.
-constexpr int64_t kSliceMs = 1'000;
+constexpr int64_t kSliceMs = 200;
 
 // A command: a query, or the id of one that waits.
 struct Request {
@@ -59,6 +63,16 @@ std::string ClientOf(const fl::ServerCallContext& context) {
   }
   const std::string& peer = context.peer();
   return peer.substr(0, peer.rfind(':'));
+}
+
+int64_t WaitOf(const fl::ServerCallContext& context) {
+  const auto& headers = context.incoming_headers();
+  const auto asked = headers.find(kWaitHeader);
+  if (asked == headers.end()) return kLongPollMs;
+  const std::string_view text(asked->second);
+  int64_t wait_ms = kLongPollMs;
+  std::from_chars(text.data(), text.data() + text.size(), wait_ms);
+  return std::clamp<int64_t>(wait_ms, 0, kLongPollMs);
 }
 
 std::string MetadataOf(const coordinator::ClaimInfo& claim) {
@@ -140,17 +154,24 @@ class CoordinatorServer::Impl final : public fl::FlightServerBase {
                             const fl::FlightDescriptor& descriptor) {
     ARROW_ASSIGN_OR_RAISE(Request request, DecodeRequest(descriptor.cmd));
     Answer answer{.query_id = request.wait_for, .claim = std::nullopt};
+    int64_t left_ms = WaitOf(context);
+    const auto slice = [&left_ms] {
+      const int64_t slice_ms = std::min(left_ms, kSliceMs);
+      left_ms -= slice_ms;
+      return slice_ms;
+    };
     if (request.query) {
       request.query->client = ClientOf(context);
       ARROW_ASSIGN_OR_RAISE(answer.claim,
-                            service_.Hand(*std::move(request.query), kSliceMs, &answer.query_id));
+                            service_.Hand(*std::move(request.query), slice(), &answer.query_id));
     }
-    for (int64_t waited_ms = 0; !answer.claim && waited_ms < kLongPollMs; waited_ms += kSliceMs) {
+    while (!answer.claim) {
       if (context.is_cancelled()) {
         (void)service_.CancelQuery(answer.query_id);
         return MakeError(ErrorCode::kCancelled, "the client went away");
       }
-      ARROW_ASSIGN_OR_RAISE(answer.claim, service_.WaitForClaim(answer.query_id, kSliceMs));
+      if (left_ms <= 0) break;
+      ARROW_ASSIGN_OR_RAISE(answer.claim, service_.WaitForClaim(answer.query_id, slice()));
     }
     return answer;
   }

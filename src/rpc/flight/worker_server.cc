@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "rpc/flight/batch_reader.h"
 #include "rpc/flight/channel.h"
+#include "rpc/flight/connections.h"
 #include "rpc/flight/errors.h"
 #include "rpc/flight/listener.h"
 
@@ -60,7 +61,9 @@ class WorkerServer::Impl final : public fl::FlightServerBase {
   arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(const fl::ServerCallContext& context,
                                                             std::string_view ticket) {
     // The context lives until the stream is gone, which is how long the worker may ask.
-    return service_.Run(ticket, [&context] { return context.is_cancelled(); });
+    const auto use = connections_.Enter(context.peer(), port());
+    return service_.Run(ticket, {.gone = [&context, use] { return context.is_cancelled(); },
+                                 .disconnect = [use] { use->GiveUp(); }});
   }
 
   // DoGet's answer over an exchange.
@@ -89,6 +92,7 @@ class WorkerServer::Impl final : public fl::FlightServerBase {
   }
 
   worker::Service& service_;
+  Connections connections_;
 };
 
 WorkerServer::WorkerServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -70,17 +70,18 @@ class FakeStream final : public protocol::BatchStream {
 // Tickets are words that say what happens.
 class FakeWorker final : public worker::Service {
  public:
-  arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(
-      std::string_view ticket, std::function<bool()> client_gone) override {
+  arrow::Result<std::unique_ptr<protocol::BatchStream>> Run(std::string_view ticket,
+                                                            worker::Client client) override {
     if (ticket == "refused") return error;
+    if (ticket == "endless") return std::make_unique<EndlessStream>(*this, std::move(client));
     if (ticket == "block before the schema") {
-      while (!client_gone()) std::this_thread::yield();
+      while (!client.gone()) std::this_thread::yield();
       return MakeError(ErrorCode::kCancelled, "the client went away");
     }
     if (ticket == "meet") Meet();
     const int batches = ticket == "nothing" ? 0 : 3;
     return std::make_unique<FakeStream>(batches, ticket == "fails" ? error : arrow::Status::OK(),
-                                        ticket == "blocks", std::move(client_gone));
+                                        ticket == "blocks", std::move(client.gone));
   }
 
   arrow::Status Attach(protocol::Channel& channel) override {
@@ -104,6 +105,17 @@ class FakeWorker final : public worker::Service {
     return command == "good" ? arrow::Status::OK() : error;
   }
 
+  // Waits until so many endless streams are in a write, and gives their clients.
+  std::vector<worker::Client*> WaitForEndless(size_t count) {
+    base::MutexLock lock(mutex);
+    while (endless.size() < count) changed.Wait(mutex);
+    return endless;
+  }
+  void WaitForEnds(int count) {
+    base::MutexLock lock(mutex);
+    while (ends < count) changed.Wait(mutex);
+  }
+
   // Blocks until as many have come as are expected: they must all run at once.
   void Meet() {
     base::MutexLock lock(mutex);
@@ -119,6 +131,40 @@ class FakeWorker final : public worker::Service {
   base::CondVar changed;
   int met = 0;
   int expected = 0;
+  std::vector<worker::Client*> endless;
+  int ends = 0;
+
+ private:
+  // Gives 1 MiB for ever.
+  class EndlessStream final : public protocol::BatchStream {
+   public:
+    EndlessStream(FakeWorker& worker, worker::Client client)
+        : worker_(worker), client_(std::move(client)) {}
+    ~EndlessStream() override {
+      client_ = {};
+      base::MutexLock lock(worker_.mutex);
+      ++worker_.ends;
+      worker_.changed.NotifyAll();
+    }
+    std::shared_ptr<arrow::Schema> schema() const override { return OneColumn(); }
+    arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+      if (given_++ == 0) {
+        base::MutexLock lock(worker_.mutex);
+        worker_.endless.push_back(&client_);
+        worker_.changed.NotifyAll();
+      }
+      arrow::Int64Builder builder;
+      ARROW_RETURN_NOT_OK(builder.AppendEmptyValues(1 << 17));
+      ARROW_ASSIGN_OR_RAISE(auto column, builder.Finish());
+      return arrow::RecordBatch::Make(OneColumn(), 1 << 17, {column});
+    }
+    void Cancel() override {}
+
+   private:
+    FakeWorker& worker_;
+    worker::Client client_;
+    int given_ = 0;
+  };
 };
 
 class WorkerServerTest : public testing::Test {
@@ -239,6 +285,19 @@ TEST_F(WorkerServerTest, CancelEndsABlockedStart) {
   auto start = std::async(std::launch::async, [&] { return stream->Start(); });
   stream->Cancel();
   EXPECT_EQ(ErrorOf(start.get()).code, ErrorCode::kCancelled);
+}
+
+TEST_F(WorkerServerTest, ADisconnectedClientEndsAWriteThatBlocks) {
+  auto first = *client_->Run("endless");
+  auto second = *client_->Run("endless");
+  ASSERT_TRUE(first->Start().ok() && second->Start().ok());
+  const auto clients = worker_.WaitForEndless(2);
+  // Nobody reads on, so both writes block; the connection is one.
+  clients[0]->disconnect();
+  ASSERT_TRUE(first->Next().ok());
+  ASSERT_TRUE(second->Next().ok());
+  clients[1]->disconnect();
+  worker_.WaitForEnds(2);
 }
 
 TEST_F(WorkerServerTest, AnUnreadStreamIsGivenUpWhenDestroyed) {
