@@ -1,6 +1,6 @@
 # What people type. Every target makes what it needs first; a second run makes nothing again.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit up fuzz bench-reads simulate lint format clean
+.PHONY: help build demo test unit up fuzz bench-reads simulate chaos lint format clean
 
 SETUP := python3 tools/setup.py
 PYTHON := build/venv/bin/python
@@ -24,6 +24,9 @@ unit: build ## the C++ unit tests, under the address and the thread sanitizer
 
 test: unit ## all tests: unit tests, then real processes against a real S3 server
 	@$(PYTHON) -m pytest
+
+chaos: build ## workers killed, frozen and cut off under load, for ten minutes (root); ARGS
+	@$(PYTHON) tests/chaos/run.py $(ARGS)
 
 bench-reads: python ## reads against plain DuckDB, S3 30 ms away behind a link of 60 MB/s (root); ARGS
 	@$(SETUP) packages bench-packages s3 venv bench

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from network import Namespace
 from s3_data import FOLDER, LOCAL_LINEITEM, ROOT, Endpoint
+from support.network import Namespace
 from support.paths import extension
 from support.processes import clean_environment
 

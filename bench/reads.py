@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import s3_data
-from network import Namespace, Network, NetworkError, rate_bytes_s, round_trip_ms, unavailable
+from network import rate_bytes_s, round_trip_ms
 from reader_process import Reader, Run, engine, plain
 from s3_data import BLOCKS, LINEITEM, LOCAL_LINEITEM, TINY_BLOCKS, Endpoint
+from support.network import Namespace, Network, NetworkError, unavailable
 
 RATE_BYTES_S = 60e6
 DELAY_MS = 15

@@ -15,12 +15,12 @@ from typing import Any
 
 import duckdb
 import httpx
-from network import Namespace
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support import data  # noqa: E402
+from support.network import Namespace  # noqa: E402
 from support.paths import extension, versitygw_binary  # noqa: E402
 from support.processes import Process, clean_environment, free_port  # noqa: E402
 from support.s3 import ACCESS_KEY, SECRET_KEY, S3Server  # noqa: E402

@@ -11,7 +11,9 @@
 //
 //   add NAME NAMESPACE ADDRESS [SETTINGS]   a link; ADDRESS is IPv4 in a /24 that all share
 //   set NAME SETTINGS                       of both directions, but for up= and down=
-//   stats NAME                              packets, bytes and drops of each direction
+//   block FROM TO on|off                    drops what FROM sends to TO, and nothing else
+//   stats NAME                              packets, bytes and drops of each direction, and packets
+//                                           to those whom it may not reach
 //   remove NAME
 //
 // SETTINGS: rate_bytes_s=60000000 (0: no limit)  delay_us=15000  queue_bytes=1800000
@@ -48,6 +50,7 @@
 #include <map>
 #include <memory>
 #include <queue>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -161,8 +164,10 @@ struct Link {
   std::string name;
   FileDescriptor device;
   in_addr address{};
-  Pipe up;    // out of the namespace
-  Pipe down;  // into it
+  Pipe up;                         // out of the namespace
+  Pipe down;                       // into it
+  std::set<uint32_t> unreachable;  // addresses, in network order
+  int64_t blocked = 0;             // packets to those
 };
 using LinkPtr = std::shared_ptr<Link>;
 
@@ -306,6 +311,7 @@ std::string Star::Stats(const Link& link) const {
         << "_bytes=" << counters.bytes << ' ' << name << "_dropped_full=" << counters.dropped_full
         << ' ' << name << "_dropped_cut=" << counters.dropped_cut;
   }
+  out << " blocked=" << link.blocked;
   return out.str();
 }
 
@@ -319,6 +325,19 @@ std::string Star::Obey(const std::string& line) {
   words >> name;
   if (command == "set") {
     Settle(*Find(name), words);
+    return "";
+  }
+  if (command == "block") {
+    std::string to;
+    std::string state;
+    words >> to >> state;
+    auto& unreachable = Find(name)->unreachable;
+    const uint32_t address = Find(to)->address.s_addr;
+    if (OnOff(state)) {
+      unreachable.insert(address);
+    } else {
+      unreachable.erase(address);
+    }
     return "";
   }
   if (command == "stats") return Stats(*Find(name));
@@ -376,6 +395,10 @@ void Star::ReadDevice(const LinkPtr& link) {
     uint32_t destination = 0;
     std::memcpy(&destination, &buffer_[kDestinationOffset], sizeof destination);
     const auto to = links_.find(destination);
+    if (link->unreachable.contains(destination)) {
+      ++link->blocked;
+      continue;
+    }
     if (to == links_.end() || under_way_.size() >= kMaxPacketsUnderWay) continue;
     if (spare_.empty()) spare_.push_back(std::make_unique<Packet>());
     auto packet = std::move(spare_.back());

@@ -70,6 +70,11 @@ def test_a_ticket_that_came_too_late_is_asked_for_again() -> None:
     assert Patience(None, 0.0).wait_s(late, 0.0, 1.0) == 2 * BASE_S
 
 
+def test_a_ticket_that_did_not_reach_its_worker_is_asked_for_again() -> None:
+    lost = errors.Cancelled("nobody came for the slot", retryable=True)
+    assert Patience(None, 0.0).wait_s(lost, 0.0, 1.0) == 2 * BASE_S
+
+
 def test_retry_after_is_the_least() -> None:
     patience = Patience(None, 0.0)
     for _ in range(20):

@@ -28,7 +28,6 @@ coordinator::Coordinator::Options MakeOptions(const config::CoordinatorOptions& 
   made.default_timeout_ms = options.default_timeout_ms;
   made.schedule.stolen_cache = options.stolen_cache;
   made.schedule.replicas = options.replicas;
-  made.schedule.hot_replicas = options.replicas + 1;
   made.schedule.load_factor = options.load_factor;
   made.schedule.stealing = options.stealing;
   if (options.max_steal_after_ms >= 0) {

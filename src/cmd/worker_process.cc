@@ -106,6 +106,7 @@ arrow::Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
   worker::Worker::Options worker;
   worker.id = process->home_->id();
   worker.slots = options.slots;
+  worker.storage_doubt_ms = config::kStorageDoubtMs;
   worker.stall_timeout_ms = options.stall_timeout_ms;
   worker.max_blocked_streams = config::kMaxBlockedStreams;
   worker.version = Version();

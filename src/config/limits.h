@@ -49,6 +49,8 @@ inline constexpr int kMaxOrdersPerWorker = 4;
 static_assert(kMaxOrdersPerWorker < kMaxOrders, "a frozen worker does not take all of them");
 
 // A worker's capacity. Slots wait for S3 more than they compute.
+// Where slots are taken and no task has ended for this long, storage is asked whether it is there.
+inline constexpr int64_t kStorageDoubtMs = 5 * kSecondMs;
 inline constexpr int kMinDefaultSlots = 8;
 inline constexpr int kDefaultSlotsPerCore = 4;
 inline constexpr int64_t kMaxSlots = 4096;

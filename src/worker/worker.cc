@@ -33,7 +33,8 @@ Worker::Worker(Options options, std::shared_ptr<engine::Engine> engine,
       threads_(engine->threads()),
       memory_limit_bytes_(engine->memory_limit_bytes()),
       admission_(options_.id, boot_id_, options_.slots, key, clock),
-      keeper_(std::move(engine), std::move(open_engine), options_.probe, admission_),
+      keeper_(std::move(engine), std::move(open_engine), options_.probe,
+              std::chrono::milliseconds(options_.storage_doubt_ms), admission_),
       attachments_(
           {.worker_id = options_.id}, std::move(key), [this] { return MakeHello(); },
           [this] { return MakeHeartbeat(); }),
@@ -88,7 +89,8 @@ void Worker::OnEnd(protocol::Finished finished, SlotPermit permit) {
   cache_misses_ += finished.figures.cache_misses;
   if (options_.on_task_end) options_.on_task_end(finished);
   tasks_.NoteEnd(finished.attempt);
-  keeper_.NoteTaskEnd();
+  keeper_.NoteTaskEnd(finished.error &&
+                      finished.error->code == base::ErrorCode::kStorageUnavailable);
   permit.Release();
   attachments_.Emit(std::move(finished));
 }
@@ -106,7 +108,8 @@ protocol::Hello Worker::MakeHello() const {
           .running = tasks_.Attempts()};
 }
 
-protocol::Heartbeat Worker::MakeHeartbeat() const {
+protocol::Heartbeat Worker::MakeHeartbeat() {
+  keeper_.CheckProgress();
   const std::shared_ptr<engine::Engine> engine = keeper_.engine();
   const std::string not_ready_why = keeper_.NotReadyWhy();
   protocol::CacheFigures cache = engine ? engine->cache_figures() : protocol::CacheFigures{};

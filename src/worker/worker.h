@@ -30,14 +30,17 @@ class Worker final : public Service {
   struct Options {
     std::string id;  // stable over restarts
     int slots = 8;   // tasks at a time, at least 1
+    // Slots are taken and no task has ended for this long: storage is probed.
+    int64_t storage_doubt_ms = 5'000;
     // A client that asks for no batch for this long loses its query and slot; 0: never.
     int64_t stall_timeout_ms = 60'000;
     // Threads that may be stuck in writes to such clients; past it tickets are refused.
     int max_blocked_streams = 256;
     std::string version;
     protocol::S3Prices prices;  // for the estimate of what a task cost
-    // A small read of the storage, run by a thread of its own until it succeeds once; until then
-    // the worker reports that it is not ready. Empty: nothing to read, ready.
+    // A small read of the storage, run by a thread of its own until it succeeds, and again when
+    // storage failed a task or seems to hold them up; while it fails the worker reports that it is
+    // not ready. Empty: nothing to read, ready.
     std::function<arrow::Status()> probe;
     // Called at each task's end, before the coordinator hears of it, from whichever thread ended
     // it.
@@ -84,7 +87,7 @@ class Worker final : public Service {
   arrow::Status ClearCache();
   arrow::Status Invalidate(const protocol::Command& command);
   protocol::Hello MakeHello() const;
-  protocol::Heartbeat MakeHeartbeat() const;
+  protocol::Heartbeat MakeHeartbeat();
 
   const Options options_;
   const std::string boot_id_;

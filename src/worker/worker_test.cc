@@ -243,5 +243,71 @@ TEST_F(WorkerTest, ReadyWhenTheProbeHasSucceeded) {
   while (!worker_->NotReadyWhy().empty()) std::this_thread::yield();
 }
 
+// Storage that answers its probe or not.
+class ProbedWorkerTest : public WorkerTest {
+ protected:
+  void SetUp() override {
+    Worker::Options options = Slots(1);
+    options.probe = [this]() -> arrow::Status {
+      ++probes_;
+      if (answers_) return arrow::Status::OK();
+      return arrow::Status::IOError("S3 is out of reach");
+    };
+    Start(std::move(options));
+    WaitUntilReady();
+  }
+  void WaitUntilReady() {
+    while (!worker_->NotReadyWhy().empty()) std::this_thread::yield();
+  }
+  // Runs a statement to its end, whatever that is.
+  void RunOut(const std::string& task_id, const std::string& sql) {
+    auto stream = Run(task_id, sql);
+    if (!stream.ok()) return;
+    for (auto batch = (*stream)->Next(); batch.ok() && *batch != nullptr;) {
+      batch = (*stream)->Next();
+    }
+  }
+
+  std::atomic<int> probes_ = 0;
+  std::atomic<bool> answers_ = true;
+};
+
+TEST_F(ProbedWorkerTest, IsNotReadyWhileStorageIsAway) {
+  answers_ = false;
+  RunOut("t1", "give 1 then fail");
+  while (worker_->NotReadyWhy().empty()) std::this_thread::yield();
+  EXPECT_THAT(worker_->NotReadyWhy(), testing::HasSubstr("S3 is out of reach"));
+  // It still runs what comes: only the scheduler knows whether others are better.
+  EXPECT_TRUE(Run("t2", "give 1").ok());
+  answers_ = true;
+  WaitUntilReady();
+}
+
+TEST_F(ProbedWorkerTest, AsksWhereNoTaskEnds) {
+  Worker::Options options = Slots(1);
+  options.probe = [this] {
+    return ++probes_ > 2 ? arrow::Status::IOError("gone") : arrow::Status();
+  };
+  options.storage_doubt_ms = 1;
+  probes_ = 0;
+  Start(std::move(options));
+  WaitUntilReady();
+  auto [worker_end, coordinator_end] = protocol::PairedChannel::Make();
+  auto served = std::async(std::launch::async,
+                           [&, channel = worker_end.get()] { return worker_->Attach(*channel); });
+  auto session = *protocol::Session::Connect(*coordinator_end, key_, "c1", 1);
+  const auto stream = *Run("t1", "give 1");  // taken from no more
+  while (worker_->NotReadyWhy().empty()) ASSERT_TRUE(session->Receive().ok());
+  EXPECT_GE(probes_, 3);
+  coordinator_end.reset();
+  EXPECT_TRUE(served.get().ok());
+}
+
+TEST_F(ProbedWorkerTest, StaysReadyWhereStorageAnswers) {
+  RunOut("t1", "give 1 then fail");
+  while (probes_ < 2) std::this_thread::yield();
+  EXPECT_EQ(worker_->NotReadyWhy(), "");
+}
+
 }  // namespace
 }  // namespace eider::worker

@@ -36,8 +36,14 @@ MIN_ROOM_S = 0.01
 
 #: Failures that say nothing against the query: another worker, or another start of the same one,
 #: may well answer it. PERMISSION_DENIED is retryable for a ticket that came too late, or for a
-#: worker that had restarted.
-_PASSING = (errors.WorkerLost, errors.ConnectionFailed, errors.PermissionDenied)
+#: worker that had restarted; CANCELLED for one that did not reach its worker at all while the
+#: slot was kept for it, as over a connection that was cut.
+_PASSING = (
+    errors.WorkerLost,
+    errors.ConnectionFailed,
+    errors.PermissionDenied,
+    errors.Cancelled,
+)
 
 
 class Patience:
