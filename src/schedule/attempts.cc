@@ -168,9 +168,12 @@ void Scheduler::State::ExpireAttempt(AttemptRecord& attempt) {
   }
   Void(attempt);
   if (task == nullptr) return;
-  End(*task, ErrorFor(base::ErrorCode::kCancelled,
-                      "nobody came for the slot on worker " + worker + " within " +
-                          std::to_string(options.claim_expiry_ms) + " ms"));
+  // A client that still waits was kept from its worker, and may ask again: nothing has begun.
+  base::ErrorInfo error = ErrorFor(base::ErrorCode::kCancelled,
+                                   "nobody came for the slot on worker " + worker + " within " +
+                                       std::to_string(options.claim_expiry_ms) + " ms");
+  error.retryable = true;
+  End(*task, std::move(error));
 }
 
 }  // namespace eider::schedule

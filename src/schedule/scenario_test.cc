@@ -61,7 +61,9 @@ std::string ToString(const Reject& reject) {
   if (reject.error.retry_after_ms) {
     text += " retry after " + std::to_string(*reject.error.retry_after_ms);
   }
-  if (reject.error.retryable != base::IsRetryable(reject.error.code)) text += " not retryable";
+  if (reject.error.retryable != base::IsRetryable(reject.error.code)) {
+    text += reject.error.retryable ? " retryable" : " not retryable";
+  }
   return text + ": " + reject.error.message;
 }
 
