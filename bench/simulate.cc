@@ -47,7 +47,7 @@ struct Arguments {
   std::vector<std::string> policies;  // none: all
   uint64_t seed = 1;
   int seeds = 1;
-  int hot_replicas = 2;
+  int hot_replicas = schedule::Options().hot_replicas;
   double load_factor = 1.25;
   int tasks = 0;  // 0: by the fleet's size
   double crashes = 0, freezes = 0, drains = 0;

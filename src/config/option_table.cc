@@ -235,7 +235,7 @@ void AddScheduling(std::vector<OptionSpec>& table) {
        .value_name = "N",
        .default_value = "1",
        .default_help = "",
-       .help = "workers that keep a file's blocks; a file in great demand gets one more",
+       .help = "workers that keep a file's blocks; a file in great demand gets more",
        .min = 1,
        .max = kMaxReplicas});
   table.push_back({.name = "load-factor",

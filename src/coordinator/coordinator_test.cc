@@ -99,7 +99,8 @@ class CollectingSink final : public ResultSink {
 
 class CoordinatorTest : public testing::Test {
  protected:
-  // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are ready.
+  // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are
+  // ready.
   void Start(const std::vector<std::string>& names) { Start(names, options_); }
   void Start(const std::vector<std::string>& names, Coordinator::Options options) {
     for (const std::string& name : names) {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -91,6 +92,11 @@ class Busy:
         self.ms = self._worst_s * 1000
 
 
+def sharers() -> float:
+    """How many want each core of this machine: what takes 50 ms of a core's time takes longer."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @dataclass
 class Site:
     """A worker of four slots, and what is to be done to it."""
@@ -119,7 +125,7 @@ class Site:
         record: dict[str, Any] = wait_until(f"{what} runs", found)
         if what == "S3":
             wait_until("it waits for S3", lambda: self.gate.held > 0)
-        else:
+        elif what != "stream":  # which a client that does not read soon stops
             self.settle(record["id"])
         return record
 
@@ -211,6 +217,9 @@ def flight_cancel(site: Site, _: dict[str, Agent], sql: str) -> Iterator[Act]:
     thread.start()
 
     def act() -> float:
+        # One that waits for S3 never has one, and ends when its object comes.
+        with contextlib.suppress(AssertionError):
+            wait_until("its reader", lambda: readers, 3)
         at = now()
         for reader in readers:
             reader.cancel()
@@ -364,7 +373,8 @@ def test_gives_up(site: Site, agents: dict[str, Agent], how: str, what: str) -> 
         with Busy() as busy:
             told_ms, free_ms = give_up(site, agents, how, what)
         tries.append((round(told_ms), round(free_ms), round(busy.ms)))
-        if told_ms <= TOLD_MS + 2 * busy.ms and free_ms <= FREE_MS + 2 * busy.ms:
+        shared = sharers()
+        if told_ms <= shared * TOLD_MS + 2 * busy.ms and free_ms <= shared * FREE_MS + 2 * busy.ms:
             break
     else:
         pytest.fail(f"told, free, and what the machine was late by, in ms: {tries}")

@@ -89,6 +89,8 @@ def _serve(url: str, flight_url: str, delivery: str) -> None:
 
 
 if __name__ == "__main__":
+    # Tests that run in the background of a shell inherit that it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     while True:
         try:
             _serve(*sys.argv[1:])
