@@ -125,15 +125,16 @@ class Site:
         record: dict[str, Any] = wait_until(f"{what} runs", found)
         if what == "S3":
             wait_until("it waits for S3", lambda: self.gate.held > 0)
-        elif what != "stream":  # which a client that does not read soon stops
-            self.settle(record["id"])
+        else:
+            # A client that does not read soon stops a stream.
+            self.settle(0.02 if what == "stream" else 0.3)
         return record
 
-    def settle(self, query_id: str) -> None:
+    def settle(self, cpu_s: float) -> None:
         """Until the worker has computed for a while: the query is past its first moments."""
         worker = self.cluster.workers[0].process
         began = worker.cpu_s()
-        wait_until("it computes", lambda: worker.cpu_s() - began > 0.3, 30)
+        wait_until("it computes", lambda: worker.cpu_s() - began >= cpu_s, 30)
 
     def occupied(self, connection: http.Connection) -> int:
         connection.send(f"GET /v1/workers HTTP/1.1\r\nHost: {connection.host}\r\n\r\n".encode())

@@ -210,11 +210,16 @@ def test_a_client_that_comes_too_late_for_its_claim(
     run = Opener.run
     late: list[str] = []
 
-    def run_late(opener: Opener, query_id: str | None, function: Callable[[], Any]) -> Any:
+    def run_late(
+        opener: Opener,
+        query_id: str | None,
+        function: Callable[[], Any],
+        discard: Callable[[Any], None],
+    ) -> Any:
         if query_id is not None and not late:
             late.append(query_id)
             wait_until("the claim expires", lambda: cluster.query_status(query_id)["error"])
-        return run(opener, query_id, function)
+        return run(opener, query_id, function, discard)
 
     monkeypatch.setattr(Opener, "run", run_late)
     with cluster.client(delivery="direct") as client:

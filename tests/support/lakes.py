@@ -118,7 +118,7 @@ def _manifest(files: Sequence[tuple[str, int, int]], schema: dict[str, Any]) -> 
 
 def _manifest_list(manifest: str, size: int, count: int) -> bytes:
     schema = {"type": "record", "name": "manifest_file", "fields": _fields(_MANIFEST_FILE)}
-    record = {name: 0 for name in _MANIFEST_FILE}
+    record: dict[str, int | str] = dict.fromkeys(_MANIFEST_FILE, 0)
     record |= {"manifest_path": manifest, "manifest_length": size}
     record |= {"sequence_number": 1, "min_sequence_number": 1, "added_snapshot_id": _SNAPSHOT}
     record |= {"added_files_count": 1, "added_rows_count": count}
