@@ -1,6 +1,6 @@
 # What people type. Every target makes what it needs first; a second run makes nothing again.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit up fuzz bench-reads simulate chaos lint format clean
+.PHONY: help build demo test unit up fuzz bench bench-full bench-report bench-reads simulate chaos lint format clean
 
 SETUP := python3 tools/setup.py
 PYTHON := build/venv/bin/python
@@ -27,6 +27,18 @@ test: unit ## all tests: unit tests, then real processes against a real S3 serve
 
 chaos: build ## workers killed, frozen and cut off under load, for ten minutes (root); ARGS
 	@$(PYTHON) tests/chaos/run.py $(ARGS)
+
+bench: python ## what Eider is worth: the targets, beside DuckDB and Quack, in 30 minutes (root); ARGS
+	@$(SETUP) packages bench-packages s3 venv build
+	@$(PYTHON) bench/run.py $(ARGS); code=$$?; $(PYTHON) bench/report.py; exit $$code
+
+bench-full: python ## all workloads and all peers, as long as it takes (root); ARGS
+	@$(SETUP) packages bench-packages s3 venv build
+	@$(PYTHON) bench/run.py --full $(ARGS); code=$$?; $(PYTHON) bench/report.py; exit $$code
+
+bench-report: python ## the newest results into README, written again; ARGS=FILE.json for another
+	@$(SETUP) venv
+	@$(PYTHON) bench/report.py $(ARGS)
 
 bench-reads: python ## reads against plain DuckDB, S3 30 ms away behind a link of 60 MB/s (root); ARGS
 	@$(SETUP) packages bench-packages s3 venv bench

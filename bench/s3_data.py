@@ -88,30 +88,44 @@ def serving(namespace: Namespace | None) -> Iterator[Endpoint]:
 
 def make() -> None:
     """Makes the files and puts them into the server's folder, unless they are there."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked():
         if _READY.exists():
             return
         print("making the data (once): 30 files of blocks, TPC-H lineitem SF1", flush=True)
         for name in ("s3", "metadata"):
             (FOLDER / name).mkdir(exist_ok=True)
         _make_lineitem()
-        server = _Server(FOLDER)
-        try:
+        with writing() as server:
             for bucket in (data.BUCKET, "tpch"):
                 with contextlib.suppress(Exception):
                     server.make_bucket(bucket)
             for day, url, tiny_url in zip(_DAYS, BLOCKS, TINY_BLOCKS, strict=True):
-                _put(server, url, data.parquet_bytes(data.blocks(day)))
-                _put(server, tiny_url, data.parquet_bytes(data.blocks(day, _TINY_ROWS)))
-            _put(server, LINEITEM, LOCAL_LINEITEM.read_bytes())
-        finally:
-            server.stop()
+                put(server, url, data.parquet_bytes(data.blocks(day)))
+                put(server, tiny_url, data.parquet_bytes(data.blocks(day, _TINY_ROWS)))
+            put(server, LINEITEM, LOCAL_LINEITEM.read_bytes())
         _READY.touch()
 
 
-def _put(server: S3Server, url: str, content: bytes) -> None:
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """One process at a time makes data."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[S3Server]:
+    """The server on loopback, to put things."""
+    server = _Server(FOLDER)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def put(server: S3Server, url: str, content: bytes) -> None:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     server.put(bucket, key, content)
 

@@ -72,6 +72,12 @@ def mypy_tests() -> Outcome:
     return run([str(BIN / "mypy"), "."], ROOT / "tests")
 
 
+def mypy_bench() -> Outcome:
+    """Peers run in environments of their own, so their packages are not here."""
+    words = ["--strict", "--explicit-package-bases", "--ignore-missing-imports", "bench"]
+    return run(["env", "MYPYPATH=bench:tests:python/src", str(BIN / "mypy"), *words])
+
+
 def fix() -> None:
     run(["clang-format-19", "-i", *sources()])
     run([str(BIN / "ruff"), "format", *PYTHON_FOLDERS])
@@ -91,6 +97,7 @@ def main() -> None:
         mypy_client,
         mypy_tools,
         mypy_tests,
+        mypy_bench,
         clang_tidy,
     ]
     failed = []

@@ -129,7 +129,11 @@ void Reader::Impl::Invalidate(const std::string& url, bool prefix) {
       if (related) listed_entries_ -= list->second.entries();
       list = related ? lists_.erase(list) : std::next(list);
     }
-    std::erase_if(list_age_, [&](const std::string& key) { return !lists_.contains(key); });
+    std::deque<std::string> kept;
+    for (std::string& key : list_age_) {
+      if (lists_.contains(key)) kept.push_back(std::move(key));
+    }
+    list_age_ = std::move(kept);
   }
   if (prefix) {
     blocks_->DropPrefix(url);

@@ -48,8 +48,10 @@ arrow::Result<Plan> PlanQuery(const protocol::Query& query) {
   plan.files.insert(plan.files.end(), query.files.begin(), query.files.end());
   std::sort(plan.files.begin(), plan.files.end());
   plan.files.erase(std::unique(plan.files.begin(), plan.files.end()), plan.files.end());
+  // A query past the cache gains nothing where its files are kept: it goes where the least is done.
+  const bool cached = query.cache_mode != protocol::CacheMode::kOff;
   // The client's own list says what the query reads also where the SQL computes it.
-  if (!seen.computed_paths || !query.files.empty()) plan.key = KeyOf(plan.files);
+  if (cached && (!seen.computed_paths || !query.files.empty())) plan.key = KeyOf(plan.files);
   return plan;
 }
 

@@ -48,6 +48,19 @@ TEST(PlanQuery, ComputedPathsHaveNoKeyUnlessTheClientNamesThem) {
   EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
 }
 
+TEST(PlanQuery, PastTheCacheNoWorkerIsBetterForAFile) {
+  protocol::Query query;
+  query.sql = "SELECT * FROM read_parquet('s3://b/k')";
+  for (const auto mode : {protocol::CacheMode::kUse, protocol::CacheMode::kPassive,
+                          protocol::CacheMode::kRefresh}) {
+    query.cache_mode = mode;
+    EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
+  }
+  query.cache_mode = protocol::CacheMode::kOff;
+  EXPECT_EQ(PlanQuery(query)->key, std::nullopt);
+  EXPECT_EQ(PlanQuery(query)->files, (std::vector<std::string>{"s3://b/k"}));
+}
+
 TEST(PlanQuery, RefusesS3ParametersInTheClientsListToo) {
   protocol::Query query;
   query.sql = "SELECT 42";

@@ -49,12 +49,12 @@ def run(worker: Worker, ticket: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def denied(worker: Worker, ticket: bytes) -> str:
+def denied(worker: Worker, ticket: bytes, retryable: bool = False) -> str:
     with pytest.raises((flight.FlightError, OSError, ValueError, KeyError)) as caught:
         run(worker, ticket)
     error = error_of(caught.value)
     assert error["code"] == "PERMISSION_DENIED", error
-    assert error["retryable"] is False
+    assert error["retryable"] is retryable
     return str(error["error"])
 
 
@@ -106,8 +106,10 @@ def test_altered_in_any_byte(claimed: Claimed) -> None:
 
 
 def test_expired(claimed: Claimed) -> None:
-    denied(claimed.worker, reseal(claimed.key, claimed.ticket, expires_at_ms=1))
-    denied(claimed.worker, reseal(claimed.key, claimed.ticket, expires_at_ms=-1))
+    """It was good once: nothing has begun, and its client may ask for another."""
+    for expires_at_ms in (1, -1):
+        late = reseal(claimed.key, claimed.ticket, expires_at_ms=expires_at_ms)
+        denied(claimed.worker, late, retryable=True)
 
 
 def test_a_ticket_does_not_last(claimed: Claimed) -> None:
@@ -121,7 +123,8 @@ def test_for_another_worker(claimed: Claimed) -> None:
 
 
 def test_for_another_boot(claimed: Claimed) -> None:
-    denied(claimed.worker, reseal(claimed.key, claimed.ticket, boot="0123456789abcdef"))
+    earlier = reseal(claimed.key, claimed.ticket, boot="0123456789abcdef")
+    denied(claimed.worker, earlier, retryable=True)
 
 
 def test_of_an_older_attempt(claimed: Claimed) -> None:
@@ -138,7 +141,7 @@ def test_a_restarted_worker_takes_no_ticket_of_its_last_life(make_cluster: MakeC
     worker.process.kill()
     worker.start()
     own.wait_up(1)
-    denied(worker, ticket)
+    denied(worker, ticket, retryable=True)
 
 
 # ---- what the coordinator's own door takes
