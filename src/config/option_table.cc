@@ -227,17 +227,16 @@ void AddRunning(std::vector<OptionSpec>& table) {
 
 void AddScheduling(std::vector<OptionSpec>& table) {
   const auto group = "Which worker runs a query";
-  table.push_back(
-      {.name = "replicas",
-       .kind = Kind::kInteger,
-       .commands = kFronts,
-       .group = group,
-       .value_name = "N",
-       .default_value = "1",
-       .default_help = "",
-       .help = "workers that keep a file's blocks; a file in great demand gets more",
-       .min = 1,
-       .max = kMaxReplicas});
+  table.push_back({.name = "replicas",
+                   .kind = Kind::kInteger,
+                   .commands = kFronts,
+                   .group = group,
+                   .value_name = "N",
+                   .default_value = "1",
+                   .default_help = "",
+                   .help = "workers that keep a file's blocks; a file in great demand gets more",
+                   .min = 1,
+                   .max = kMaxReplicas});
   table.push_back({.name = "load-factor",
                    .kind = Kind::kFactor,
                    .commands = kFronts,

@@ -48,8 +48,8 @@ struct Options {
   // A worker's load is at most this many times its share of all load, or it is passed over for the
   // next in rank; infinity: no bound.
   double load_factor = 1.25;
-  int replicas = 1;      // a key's homes: its first workers in rank
-  int hot_replicas = 2;  // the same, of a key that runs away from its home again and again
+  int replicas = 1;       // a key's homes: its first workers in rank
+  int hot_replicas = 64;  // the most, of a key whose tasks keep running away from its homes
   // A home that is expected to have a slot sooner than it costs to run away from its cache keeps
   // the task, whatever its load.
   bool patience = true;

@@ -81,7 +81,7 @@ struct SimulatorOptions {
   // Beside what the policy says: load_factor, replicas, hot_replicas, patience, stealing and the
   // admission's bounds are the policy's.
   Options scheduler;
-  int hot_replicas = 2;  // where the policy has them
+  int hot_replicas = Options().hot_replicas;  // where the policy has them
   // Owners() of the fleet and its keys, for many runs of the same; none: found here.
   std::shared_ptr<const std::vector<int>> owners;
   uint64_t seed = 1;
