@@ -51,8 +51,8 @@ TEST(PlanQuery, ComputedPathsHaveNoKeyUnlessTheClientNamesThem) {
 TEST(PlanQuery, PastTheCacheNoWorkerIsBetterForAFile) {
   protocol::Query query;
   query.sql = "SELECT * FROM read_parquet('s3://b/k')";
-  for (const auto mode : {protocol::CacheMode::kUse, protocol::CacheMode::kPassive,
-                          protocol::CacheMode::kRefresh}) {
+  for (const auto mode :
+       {protocol::CacheMode::kUse, protocol::CacheMode::kPassive, protocol::CacheMode::kRefresh}) {
     query.cache_mode = mode;
     EXPECT_EQ(PlanQuery(query)->key, "s3://b/k");
   }
