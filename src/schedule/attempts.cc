@@ -1,4 +1,5 @@
 // What is heard of attempts, and what happens to them as time passes.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -75,9 +76,7 @@ void Scheduler::State::On(const Finished& event) {
   if (attempt->state == AttemptState::kRunning) {
     mean_run_ms += (now_ms - attempt->since_ms - mean_run_ms) / 8;
   }
-  if (const TaskRecord* task = FindTask(event.attempt.task_id)) {
-    poison.Clear(task->task.fingerprint);
-  }
+  if (const TaskRecord* task = FindTask(event.attempt.task_id)) poison.Clear(SuspectOf(*task));
   TaskRecord* ended = CurrentTask(*attempt);
   if (ended != nullptr && event.run_us > 0) {
     costs.NoteRun(ended->task.key, attempt->home, event.run_us, event.bytes);
@@ -155,7 +154,44 @@ void Scheduler::State::Expire() {
         static_cast<WorkerRecord*>(due->record)->flapping = false;
         Enlist();
         break;
+      case TimerKind::kTrial:
+        PassVerdicts();
+        break;
     }
+  }
+}
+
+void Scheduler::State::PassVerdicts() {
+  for (const std::string& suspect : poison.PassVerdicts(now_ms)) {
+    const std::string names = poison.WorkersThatDied(suspect, now_ms).value_or("");
+    // Verdicts are rare: looking through all tasks costs nothing that counts.
+    std::vector<std::string> ids;
+    for (const auto& [id, task] : tasks) {
+      if (SuspectOf(task) == suspect) ids.push_back(id);
+    }
+    std::sort(ids.begin(), ids.end());
+    for (const std::string& id : ids) {
+      End(*FindTask(id), ErrorFor(base::ErrorCode::kPoisoned,
+                                  "workers died while they ran this query, and it is not tried on "
+                                  "another: " +
+                                      names));
+    }
+  }
+  SetTrialTimer();
+}
+
+void Scheduler::State::SetTrialTimer() {
+  if (const auto at_ms = poison.NextVerdictMs()) timers.Set(trial_timer, *at_ms);
+}
+
+void Scheduler::State::ReleaseHeld() {
+  std::vector<TaskRecord*> released;
+  for (const auto& [sequence, task] : held) {
+    if (!poison.IsOnTrial(SuspectOf(*task))) released.push_back(task);
+  }
+  for (TaskRecord* task : released) {
+    LetGo(*task);
+    Place(*task, Arrival::kAgain);
   }
 }
 

@@ -18,10 +18,12 @@ void Scheduler::State::On(const WorkerUp& event) {
   const std::unordered_set<protocol::AttemptId, AttemptHash> running(event.running.begin(),
                                                                      event.running.end());
   // It may be up already, when it came back faster than it was missed.
-  for (AttemptRecord* attempt : std::vector<AttemptRecord*>(worker.attempts)) {
+  std::vector<AttemptRecord*> gone;
+  for (AttemptRecord* attempt : worker.attempts) {
     const bool ran = attempt->state == AttemptState::kRunning;
-    if (ran && !running.contains(attempt->id)) Orphan(*attempt, /*death=*/!worker.draining);
+    if (ran && !running.contains(attempt->id)) gone.push_back(attempt);
   }
+  if (!gone.empty()) Bereave(worker, gone);
   worker.slots = std::max(0, event.slots);
   worker.draining = false;
   worker.paused = false;
@@ -42,9 +44,7 @@ void Scheduler::State::On(const WorkerDown& event) {
   const auto at = workers.find(event.worker_id);
   if (at == workers.end()) return;
   WorkerRecord& worker = at->second;
-  for (AttemptRecord* attempt : std::vector<AttemptRecord*>(worker.attempts)) {
-    Orphan(*attempt, /*death=*/!worker.draining);
-  }
+  Bereave(worker, worker.attempts);
   if (!worker.draining) NoteFall(worker.id);
   worker.slots = 0;
   Enlist();
@@ -132,18 +132,27 @@ void Scheduler::State::Enlist() {
   for (TaskRecord* task : homeless) Place(*task, Arrival::kAgain);
 }
 
-void Scheduler::State::Orphan(AttemptRecord& attempt, bool death) {
-  const protocol::AttemptId id = attempt.id;
-  const bool current = CurrentTask(attempt) != nullptr;
-  const bool ran = attempt.state == AttemptState::kRunning;
-  TaskRecord* task = FindTask(id.task_id);
-  bool poisoned = false;
-  if (task != nullptr && ran && death) {
-    task->deaths[id.attempt] = attempt.worker_id;
-    poisoned =
-        poison.NoteDeath(task->task.fingerprint, id, attempt.worker_id, attempt.since_ms, now_ms);
+void Scheduler::State::Bereave(const WorkerRecord& worker, std::vector<AttemptRecord*> attempts) {
+  // A worker that drains ends as it should, and one that flaps proves nothing of the others.
+  if (!worker.draining && !IsFlapping(worker.id)) {
+    std::set<std::string> ran;
+    for (const AttemptRecord* attempt : attempts) {
+      const TaskRecord* task = FindTask(attempt->id.task_id);
+      if (task != nullptr && attempt->state == AttemptState::kRunning) ran.insert(SuspectOf(*task));
+    }
+    poison.NoteFall(worker.id, std::move(ran), now_ms);
   }
-  if (current) {
+  for (AttemptRecord* attempt : attempts) Orphan(*attempt, /*death=*/!worker.draining);
+}
+
+void Scheduler::State::Orphan(AttemptRecord& attempt, bool death) {
+  const bool ran = attempt.state == AttemptState::kRunning;
+  const TaskRecord* task = FindTask(attempt.id.task_id);
+  if (task != nullptr && ran && death) {
+    poison.NoteDeath(SuspectOf(*task), attempt.id, attempt.worker_id, attempt.since_ms, now_ms);
+    SetTrialTimer();
+  }
+  if (CurrentTask(attempt) != nullptr) {
     Release(attempt);
     attempt.state = AttemptState::kOrphaned;
     timers.Set(attempt.timer, now_ms + options.claim_expiry_ms);
@@ -152,22 +161,6 @@ void Scheduler::State::Orphan(AttemptRecord& attempt, bool death) {
   } else {
     Void(attempt);
   }
-  if (task == nullptr) return;
-  std::string names;
-  if (std::ssize(task->deaths) >= options.poison_deaths) {
-    for (const auto& [number, worker_id] : task->deaths) {
-      names += (names.empty() ? "" : ", ") + worker_id;
-    }
-    poison.Poison(task->task.fingerprint, names, now_ms);
-  } else if (poisoned) {
-    names = poison.WorkersThatDied(task->task.fingerprint, now_ms).value_or("");
-  } else {
-    return;
-  }
-  End(*task, ErrorFor(base::ErrorCode::kPoisoned,
-                      "workers died while they ran this query, and it is not tried on "
-                      "another: " +
-                          names));
 }
 
 void Scheduler::State::Adopt(WorkerRecord& worker, const protocol::AttemptId& id) {
@@ -184,10 +177,8 @@ void Scheduler::State::Adopt(WorkerRecord& worker, const protocol::AttemptId& id
   if (attempt->state != AttemptState::kRunning) attempt->since_ms = now_ms;
   attempt->state = AttemptState::kRunning;
   timers.Clear(attempt->timer);
-  if (TaskRecord* task = FindTask(id.task_id)) {  // it only seemed so
-    task->deaths.erase(id.attempt);
-    poison.TakeBack(task->task.fingerprint, id);
-  }
+  // It only seemed dead.
+  if (const TaskRecord* task = FindTask(id.task_id)) poison.TakeBack(SuspectOf(*task), id);
   if (CurrentTask(*attempt) == nullptr) {
     actions.push_back(Stop{id, worker.id, "nobody waits for this attempt"});
   }

@@ -176,6 +176,10 @@ Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_
 
 void Scheduler::State::Place(TaskRecord& task, Arrival arrival) {
   if (auto error = Overdue(task)) return End(task, std::move(error));
+  if (poison.IsOnTrial(SuspectOf(task))) {
+    const bool no_room = arrival == Arrival::kNew && waiting >= options.max_waiting;
+    return no_room ? End(task, NoRoom()) : Hold(task);
+  }
   task.cost_us = costs.CostUs(task.task.key);
   task.placement = Choose(task, /*past_full_lines=*/arrival != Arrival::kNew);
   WorkerRecord* worker = task.placement.worker;
@@ -252,12 +256,30 @@ void Scheduler::State::JoinLine(TaskRecord& task, Arrival arrival) {
     line.Push(task.entry());
   }
   ++waiting;
-  const int64_t patience_ms = task.waiting_since_ms + options.max_wait_ms;
-  const int64_t deadline_ms = task.task.deadline_ms;
-  timers.Set(task.timer, deadline_ms > 0 ? std::min(deadline_ms, patience_ms) : patience_ms);
+  timers.Set(task.timer, PatienceEndsMs(task));
   if (worker == nullptr) return;
   AddLoad(*worker, 0, task.cost_us);
   Changed(*worker);
+}
+
+int64_t Scheduler::State::PatienceEndsMs(const TaskRecord& task) const {
+  const int64_t patience_ms = task.waiting_since_ms + options.max_wait_ms;
+  const int64_t deadline_ms = task.task.deadline_ms;
+  return deadline_ms > 0 ? std::min(deadline_ms, patience_ms) : patience_ms;
+}
+
+void Scheduler::State::Hold(TaskRecord& task) {
+  task.where = Whereabouts::kHeld;
+  held.emplace(task.sequence, &task);
+  ++waiting;
+  timers.Set(task.timer, PatienceEndsMs(task));
+}
+
+void Scheduler::State::LetGo(TaskRecord& task) {
+  task.where = Whereabouts::kNowhere;
+  held.erase(task.sequence);
+  --waiting;
+  timers.Clear(task.timer);
 }
 
 void Scheduler::State::LeaveLine(TaskRecord& task) {

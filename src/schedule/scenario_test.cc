@@ -105,12 +105,12 @@ class Replay {
         {"flap_falls", &options_.flap_falls},
         {"poison_deaths", &options_.poison_deaths},
         {"max_poison_memories", &options_.max_poison_memories}};
-    const std::map<std::string, int64_t*> times = {
-        {"max_wait_ms", &options_.max_wait_ms},
-        {"claim_expiry_ms", &options_.claim_expiry_ms},
-        {"steal_after_ms", &options_.steal_after_ms},
-        {"flap_hold_ms", &options_.flap_hold_ms},
-        {"poison_memory_ms", &options_.poison_memory_ms}};
+    const std::map<std::string, int64_t*> times = {{"max_wait_ms", &options_.max_wait_ms},
+                                                   {"claim_expiry_ms", &options_.claim_expiry_ms},
+                                                   {"steal_after_ms", &options_.steal_after_ms},
+                                                   {"flap_hold_ms", &options_.flap_hold_ms},
+                                                   {"poison_memory_ms", &options_.poison_memory_ms},
+                                                   {"incident_ms", &options_.incident_ms}};
     for (std::string word; words >> word;) {
       const std::string name = word.substr(0, word.find('='));
       const int value = std::stoi(word.substr(word.find('=') + 1));

@@ -43,12 +43,18 @@ std::optional<base::ErrorInfo> Scheduler::State::Overdue(const TaskRecord& task)
   return Overloaded("no slot became free in time" + waited, waiting, slots);
 }
 
+std::string SuspectOf(const TaskRecord& task) {
+  return task.task.fingerprint.empty() ? "task " + task.task.id : task.task.fingerprint;
+}
+
 Scheduler::State::State(const Options& the_options)
     : options(the_options),
       costs({.steal_after_us = options.steal_after_ms * 1'000,
              .max_steal_after_us = options.max_steal_after_ms * 1'000,
              .max_keys = options.max_known_keys}),
-      poison(options.poison_deaths, options.poison_memory_ms, options.max_poison_memories) {}
+      poison(options.poison_deaths, options.poison_memory_ms, options.incident_ms,
+             options.max_poison_memories),
+      trial_timer(NewTimer(TimerKind::kTrial, nullptr)) {}
 
 TaskRecord* Scheduler::State::FindTask(const std::string& task_id) {
   const auto at = tasks.find(task_id);
@@ -64,8 +70,8 @@ void Scheduler::State::On(const Submitted& event) {
   task.timer = NewTimer(TimerKind::kTask, &task);
   task.submitted_ms = now_ms;
   task.waiting_since_ms = now_ms;
-  if (const auto workers_died = poison.WorkersThatDied(task.task.fingerprint, now_ms)) {
-    const int64_t left_ms = poison.LeftMs(task.task.fingerprint, now_ms);
+  if (const auto workers_died = poison.WorkersThatDied(SuspectOf(task), now_ms)) {
+    const int64_t left_ms = poison.LeftMs(SuspectOf(task), now_ms);
     return End(task, ErrorFor(base::ErrorCode::kPoisoned,
                               "workers died while they ran this query, and it is not run again "
                               "for " +
@@ -82,6 +88,7 @@ void Scheduler::State::On(const Cancelled& event) {
 void Scheduler::State::End(TaskRecord& task, std::optional<base::ErrorInfo> error) {
   const std::string id = task.task.id;
   if (task.where == Whereabouts::kWaiting) LeaveLine(task);
+  if (task.where == Whereabouts::kHeld) LetGo(task);
   if (task.where == Whereabouts::kClaimed) {
     AttemptRecord* attempt = Find({id, task.attempt});  // none when it has just finished
     if (attempt != nullptr) Abandon(*attempt, error ? error->message : "the query has ended");
@@ -106,6 +113,7 @@ std::vector<Action> Scheduler::Handle(const Event& event, int64_t now_ms) {
   // What happened comes before what time has undone: a claim that starts at its last moment starts.
   std::visit([this](const auto& what) { state_->On(what); }, event);
   state_->Expire();
+  state_->ReleaseHeld();
   state_->Dispatch();
   return std::exchange(state_->actions, {});
 }
@@ -117,6 +125,8 @@ bool Scheduler::Has(const std::string& task_id) const { return state_->tasks.con
 Route Scheduler::Explain(const Task& task) const { return state_->Explain(task); }
 
 int Scheduler::waiting() const { return state_->waiting; }
+
+int Scheduler::held() const { return static_cast<int>(state_->held.size()); }
 
 Figures Scheduler::figures() const {
   const std::string nobodys_key = "?";  // no URL, no folder and no set

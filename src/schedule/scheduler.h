@@ -5,8 +5,8 @@
 //
 // Invariants, after every Handle():
 //   1. a task is in exactly one place: in one worker's line, in the unplaced line (no worker is
-//   up),
-//      or claimed by one current attempt;
+//      up), held (two workers fell under its query a moment ago), or claimed by one current
+//      attempt;
 //   2. a worker never has more occupied slots than `slots`, but for attempts that it reported
 //   itself;
 //   3. no slot is free while a task waits in its own worker's line, or, as long as the slot's own
@@ -44,6 +44,9 @@ struct Options {
   bool stolen_cache = true;         // a stolen task may read its thief's cache; else it is past it
   int64_t poison_memory_ms = 600'000;  // how long its query, and those deaths, are remembered
   int max_poison_memories = 1'000;     // queries remembered so; past it the oldest goes
+  // Workers that fall within this of each other fell together: where one of them did not run the
+  // query, it is not blamed for the others.
+  int64_t incident_ms = 2'000;
 
   // A worker's load is at most this many times its share of all load, or it is passed over for the
   // next in rank; infinity: no bound.
@@ -201,6 +204,8 @@ class Scheduler {
   // the current one does not end its task.
   bool Has(const std::string& task_id) const;
   int waiting() const;
+  // Of these, the held.
+  int held() const;
   std::vector<WorkerView> workers() const;
   Figures figures() const;
   // Changes nothing. As of the last Handle().

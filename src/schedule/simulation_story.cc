@@ -32,6 +32,8 @@ Story::Story(uint64_t seed, bool tells, Seen* seen) : random_(seed), tells_(tell
               .flap_window_ms = 100 + Below(500),
               .flap_hold_ms = 20 + Below(300)};
   options_.hot_replicas = options_.replicas + Below(3);
+  // No task is held for longer than it may wait beside a free slot.
+  options_.incident_ms = Chance(50) ? 0 : Below(static_cast<int>(options_.max_steal_after_ms));
   scheduler_ = std::make_unique<Scheduler>(options_);
 }
 

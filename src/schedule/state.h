@@ -43,6 +43,7 @@ enum class Whereabouts {
   kNowhere,  // on its way, within one event only
   kWaiting,  // in TaskRecord::line
   kClaimed,  // by attempt number TaskRecord::attempt, the current one
+  kHeld,     // its query is on trial: State::held
 };
 
 struct WorkerRecord;
@@ -71,8 +72,7 @@ struct TaskRecord {
   std::optional<int64_t> steal_at_ms;  // when it may be stolen, in State::steal_times until then
   Placement placement;                 // what brought it there
   Timer timer;
-  std::set<std::string> failed_on;    // workers that it was lost on
-  std::map<int, std::string> deaths;  // attempt -> the worker that died under it
+  std::set<std::string> failed_on;  // workers that it was lost on
 
   Waiting entry() {
     return {.task = this, .client = task.client, .priority = task.priority, .sequence = sequence};
@@ -185,6 +185,11 @@ struct Scheduler::State {
   // Does what is due at now_ms.
   void Expire();
   void ExpireAttempt(AttemptRecord& attempt);
+  // Ends all tasks of the queries that are found poisoned.
+  void PassVerdicts();
+  void SetTrialTimer();
+  // Places what was held and is on trial no more.
+  void ReleaseHeld();
   AttemptRecord* Find(const protocol::AttemptId& id);
   // The task whose current attempt this is.
   TaskRecord* CurrentTask(const AttemptRecord& attempt);
@@ -208,8 +213,9 @@ struct Scheduler::State {
   void Enlist();
   // Returns the workers that are eligible now and were not, or the other way round.
   std::vector<WorkerRecord*> MakeRoster();
-  // The attempt went with its worker. The worker is gone from `workers`, or has come back without
-  // it.
+  // The worker fell, and these of its attempts with it.
+  void Bereave(const WorkerRecord& worker, std::vector<AttemptRecord*> attempts);
+  // The attempt went with its worker.
   void Orphan(AttemptRecord& attempt, bool death);
   // `worker` says that it runs this attempt.
   void Adopt(WorkerRecord& worker, const protocol::AttemptId& id);
@@ -249,6 +255,11 @@ struct Scheduler::State {
   void JoinLine(TaskRecord& task, Arrival arrival);
   // Takes a waiting task out of its line.
   void LeaveLine(TaskRecord& task);
+  // Keeps a task from all workers while its query is on trial, and takes it out of there.
+  void Hold(TaskRecord& task);
+  void LetGo(TaskRecord& task);
+  // When it has waited long enough.
+  int64_t PatienceEndsMs(const TaskRecord& task) const;
   void AddLoad(WorkerRecord& worker, int64_t running_us, int64_t waiting_us);
   // Brings the indexes up to date after any change of the worker.
   void Changed(WorkerRecord& worker);
@@ -284,9 +295,11 @@ struct Scheduler::State {
   std::unordered_map<protocol::AttemptId, AttemptRecord, AttemptHash> attempts;
   std::map<std::string, WorkerRecord> workers;
   Line unplaced;
-  int waiting = 0;  // in all lines and unplaced
+  int waiting = 0;                       // in all lines, unplaced and held
+  std::map<uint64_t, TaskRecord*> held;  // by sequence: their queries are on trial
   Timers timers;
   PoisonMemory poison;
+  Timer trial_timer;
   // When each worker's stream broke, as long as that counts as flapping.
   std::map<std::string, std::deque<int64_t>> falls;
 
@@ -308,6 +321,8 @@ struct Scheduler::State {
   std::map<std::pair<int64_t, uint64_t>, TaskRecord*> steal_times;
 };
 
+// What deaths are held against: the task's query, or the task alone where that is unknown.
+std::string SuspectOf(const TaskRecord& task);
 // An error of the code's own retryability.
 base::ErrorInfo ErrorFor(base::ErrorCode code, std::string message);
 // WORKER_LOST; for a write, which may have taken place, one that is not to be retried.

@@ -18,6 +18,7 @@ enum class TimerKind {
   kAttempt,  // its claim expires, or its memory
   kPause,    // a worker that refused a task may be asked again
   kHold,     // a flapping worker has been held back long enough
+  kTrial,    // a verdict on a query that workers died under
 };
 
 // One time, or none. It must be cleared before it goes.
