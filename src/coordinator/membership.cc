@@ -206,18 +206,22 @@ void Membership::Note(Link& link, const protocol::Heartbeat& beat) {
 }
 
 void Membership::WatchForSilence() {
-  while (Pause(kPingMs)) {
+  int64_t ping_at_ms = clock_.MonotonicMs() + kPingMs;
+  while (Pause(kWatchMs)) {
     Reap();
+    bool pings = false;
     std::vector<std::shared_ptr<Stream>> silent;
     std::vector<std::pair<std::shared_ptr<Stream>, protocol::Session*>> alive;
     {
       base::MutexLock lock(mutex_);
       const int64_t now_ms = clock_.MonotonicMs();
+      pings = now_ms >= ping_at_ms;
+      if (pings) ping_at_ms = now_ms + kPingMs;
       for (const auto& [location, link] : links_) {
         if (link->stream == nullptr) continue;
         if (now_ms - link->info.last_event_ms >= kSilenceMs) {
           silent.push_back(link->stream);
-        } else if (link->stream->session != nullptr) {
+        } else if (pings && link->stream->session != nullptr) {
           alive.emplace_back(link->stream, link->stream->session.get());
         }
       }
@@ -225,7 +229,7 @@ void Membership::WatchForSilence() {
     for (const auto& stream : silent) stream->channel->Cancel();
     // A failed ping needs no answer here: the stream's receiver hears of it too.
     for (const auto& [stream, session] : alive) (void)session->Send(protocol::Ping{});
-    events_.tick();
+    if (pings) events_.tick();
   }
 }
 

@@ -53,13 +53,15 @@ inline constexpr char kNotYetReady[] = "it has not read from S3 yet";
 class Membership {
  public:
   static constexpr int64_t kPingMs = 1'000;
-  static constexpr int64_t kSilenceMs = 3'000;  // without an event: down
-  static constexpr int64_t kRetryMs = 100;      // first pause before attaching again
+  // Without an event for this long a worker is down; with kWatchMs, that is seen in 3 s.
+  static constexpr int64_t kSilenceMs = 2'500;
+  static constexpr int64_t kWatchMs = 250;  // between looks for silence
+  static constexpr int64_t kRetryMs = 100;  // first pause before attaching again
   static constexpr int64_t kRetryMaxMs = 1'000;
   static constexpr int64_t kSupersededMs = 30'000;  // pause after a newer coordinator took over
   static constexpr int64_t kForgetMs = 60'000;      // an announced worker that stays away
   static constexpr size_t kMaxWorkers = 10'000;
-  static_assert(kSilenceMs > 2 * kPingMs);
+  static_assert(kSilenceMs > 2 * kPingMs && kSilenceMs + kWatchMs < 3'000);
 
   // `epoch` grows from one coordinator to the next: the wall clock's time at the start. As that may
   // be set back, a worker that this coordinator never had, and nobody else has now, is attached to
