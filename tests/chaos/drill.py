@@ -108,10 +108,11 @@ def judge(outcome: Outcome, faults: Sequence[Fault]) -> str | None:
 
 
 def deaths(outcome: Outcome, faults: Sequence[Fault]) -> int:
-    """Faults that lost workers while the query was under way."""
+    """How many times faults lost workers while the query was under way."""
     return sum(
-        f.loses_workers and f.start <= outcome.end and (f.end or outcome.end) >= outcome.start
+        f.losses
         for f in faults
+        if f.start <= outcome.end and (f.end or outcome.end) >= outcome.start
     )
 
 

@@ -15,7 +15,7 @@ from chaos.questions import Asked, Question
 RIGHT = Outcome(1, "one key", "relay", "SELECT 42", start=100, end=101, timeout_s=30)
 LOST = replace(RIGHT, result="error", code="WORKER_LOST", retryable=True)
 POISONED = replace(RIGHT, result="error", code="POISONED")
-KILLED = Fault("killed", ["w1"], start=100.2, end=100.4, loses_workers=True)
+KILLED = Fault("killed", ["w1"], start=100.2, end=100.4, losses=1)
 
 
 def test_what_is_as_designed() -> None:
@@ -44,7 +44,7 @@ def test_what_is_not(outcome: Outcome) -> None:
 def test_only_two_deaths_poison() -> None:
     other = replace(KILLED, workers=["w2"])
     assert judge(POISONED, [KILLED, other]) is None
-    assert judge(POISONED, [KILLED, replace(other, loses_workers=False)]) is not None
+    assert judge(POISONED, [KILLED, replace(other, losses=0)]) is not None
     assert judge(POISONED, [KILLED, replace(other, start=90, end=95)]) is not None
     assert judge(POISONED, [KILLED, replace(other, start=102, end=105)]) is not None
 

@@ -88,7 +88,8 @@ def test_frozen_before_rows_is_noticed_and_retried(
     stopped_at = time.monotonic()
     wait_until("it is down", lambda: own.worker_status(victim.id)["state"] == "down", 10)
     noticed_s = time.monotonic() - stopped_at
-    assert 1.5 < noticed_s < 6, f"noticed after {noticed_s:.1f} s; the rule is 3 s of silence"
+    # The rule is 3 s; a busy machine may look a moment later.
+    assert 1.5 < noticed_s < 4, f"noticed after {noticed_s:.1f} s"
     running(own, "AS held", attempts=2)
     gate.open()
     assert asked.result() == [(140,)]
@@ -184,6 +185,45 @@ def test_a_restarted_worker_has_its_id_and_another_boot(make_cluster: MakeCluste
     own.wait_up(2)
     for _ in range(8):
         assert own.client().query("SELECT 42").fetchall() == [(42,)]
+
+
+def test_a_flapping_worker_is_kept_back_while_another_is_there(make_cluster: MakeCluster) -> None:
+    """Killed three times within a minute it gets tasks only where no other can, and for a while."""
+    own = make_cluster(workers=2)
+    flapping, steady = own.workers
+
+    def restart() -> None:
+        before = own.worker_status(flapping.id)["boot_id"]
+        flapping.process.kill()
+        flapping.start()
+
+        def is_another() -> bool:
+            now = own.worker_status(flapping.id)
+            return bool(now["state"] == "up" and now["ready"] and now["boot_id"] != before)
+
+        wait_until("it is up again", is_another)
+
+    def workers_of(queries: int) -> set[str | None]:
+        with own.client() as client:
+            results = [client.query("SELECT 42") for _ in range(queries)]
+            assert all(result.fetchall() == [(42,)] for result in results)
+            return {result.info.worker for result in results}
+
+    for _ in range(2):
+        restart()
+    assert own.worker_status(flapping.id)["held_back"] == "", "twice is no flapping"
+    restart()
+    assert own.worker_status(flapping.id)["held_back"] == "it flaps"
+    assert workers_of(10) == {steady.id}
+    # Better than none.
+    steady.process.kill()
+    wait_until("the other is down", lambda: own.worker_status(steady.id)["state"] == "down")
+    assert workers_of(1) == {flapping.id}
+    wait_until(
+        "it has held long enough",
+        lambda: own.worker_status(flapping.id)["held_back"] == "",
+        20,
+    )
 
 
 def test_a_worker_keeps_its_name_in_its_cache_directory(
