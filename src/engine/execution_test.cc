@@ -193,6 +193,23 @@ TEST_F(ExecutionTest, AnErrorOnTheWayIsNoEnd) {
   EXPECT_FALSE(execution->Next().ok());
 }
 
+// A task that fails interrupts the others: a stream must not be told that only. With so many
+// threads most tasks are not run by the one that is in Next().
+TEST_F(ExecutionTest, AnErrorOfAnotherThreadKeepsItsWords) {
+  EngineOptions options = Bare();
+  options.threads = 8;
+  const auto engine = OpenEngine(options);
+  for (int round = 0; round < 40; ++round) {
+    const auto error =
+        ErrorFrom(*engine, Sql("SELECT CASE WHEN i = " + std::to_string(round * 2'000) +
+                               " THEN error('too far') ELSE i::VARCHAR || repeat('x', 100) END "
+                               "FROM (SELECT DISTINCT i FROM range(80000) t(i))"));
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code, ErrorCode::kInvalidQuery);
+    EXPECT_THAT(error->message, HasSubstr("too far"));
+  }
+}
+
 TEST_F(ExecutionTest, CancelBeforeNext) {
   const auto execution = Start("SELECT count(*) FROM range(100000000000)");
   execution->Cancel();
