@@ -10,6 +10,7 @@ void Line::Join(const Waiting& waiting, bool front) {
   const auto [at, joined] = band.clients.try_emplace(waiting.client);
   Queue& queue = at->second;
   queue.tasks.emplace(waiting.sequence, waiting.task);
+  Count(band, queue.tasks.size() - 1, queue.tasks.size());
   ++size_;
   if (!joined && !front) return;
   if (!joined) band.turns.erase(queue.turn);
@@ -58,6 +59,7 @@ void Line::TakeOut(int priority, const std::string& client, uint64_t sequence) {
   const auto band = bands_.find(priority);
   const auto queue = band->second.clients.find(client);
   queue->second.tasks.erase(sequence);
+  Count(band->second, queue->second.tasks.size() + 1, queue->second.tasks.size());
   if (queue->second.tasks.empty()) {
     band->second.turns.erase(queue->second.turn);
     band->second.clients.erase(queue);
@@ -65,6 +67,25 @@ void Line::TakeOut(int priority, const std::string& client, uint64_t sequence) {
   stealable_.erase({-priority, sequence});
   if (band->second.clients.empty()) bands_.erase(band);
   --size_;
+}
+
+void Line::Count(Band& band, size_t before, size_t now) {
+  band.having.resize(std::max(band.having.size(), now + 1));
+  if (before > 0) --band.having[before];
+  if (now > 0) ++band.having[now];
+  while (!band.having.empty() && band.having.back() == 0) band.having.pop_back();
+  crowded_ += (now >= 2 ? 1 : 0) - (before >= 2 ? 1 : 0);
+}
+
+bool Line::HasNewestOfTheMost(const std::string& client, int priority) const {
+  size_t most = 0;
+  size_t own = 0;
+  for (auto band = bands_.lower_bound(priority); band != bands_.end(); ++band) {
+    most = std::max(most, band->second.having.size() - 1);
+    const auto queue = band->second.clients.find(client);
+    if (queue != band->second.clients.end()) own = std::max(own, queue->second.tasks.size());
+  }
+  return most >= own + 2;
 }
 
 TaskRecord* Line::NewestOfTheMost(const std::string& client, int priority) const {

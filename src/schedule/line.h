@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace eider::schedule {
 
@@ -45,6 +46,10 @@ class Line {
   // The newest task of the client with the most tasks, of those of `priority` or lower, that waits
   // here; nullptr unless that client has at least two more than `client` has. O(clients).
   TaskRecord* NewestOfTheMost(const std::string& client, int priority) const;
+  // Whether there is one. O(priorities + log n).
+  bool HasNewestOfTheMost(const std::string& client, int priority) const;
+  // Whether any client has two tasks of one priority here; else nobody's has to make room.
+  bool is_crowded() const { return crowded_ > 0; }
 
   // From now on the task may be stolen. REQUIRES: it is in the line.
   void LetSteal(const Waiting& waiting);
@@ -64,14 +69,18 @@ class Line {
   struct Band {
     std::map<std::string, Queue> clients;  // those with tasks
     std::map<int64_t, std::string> turns;  // turn -> client; the smallest is next
+    std::vector<int> having;               // [n]: clients with n tasks; the last is not 0
   };
 
   void Join(const Waiting& waiting, bool front);
   void TakeOut(int priority, const std::string& client, uint64_t sequence);
+  // A client of the band has so many tasks now, one more or less than before.
+  void Count(Band& band, size_t before, size_t now);
 
   std::map<int, Band, std::greater<>> bands_;                  // by priority; none is empty
   std::map<std::pair<int, uint64_t>, TaskRecord*> stealable_;  // by (-priority, sequence)
   int size_ = 0;
+  int crowded_ = 0;  // clients with two or more tasks, in all bands
 };
 
 }  // namespace eider::schedule

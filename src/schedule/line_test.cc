@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <deque>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "schedule/state.h"
 
@@ -96,6 +99,32 @@ TEST_F(LineTest, TheClientWithTheMostIsToldByItsNewest) {
   Push("a3");
   EXPECT_EQ(line_.NewestOfTheMost("b", 0)->task.id, "a3");
   EXPECT_EQ(line_.NewestOfTheMost("a", 0), nullptr);
+}
+
+TEST_F(LineTest, SaysWhetherOneOfTheMostIsThere) {
+  std::mt19937 random(1);
+  const auto below = [&](uint32_t limit) { return static_cast<int>(random() % limit); };
+  const auto client = [](int n) { return std::string(1, static_cast<char>('a' + n)); };
+  std::vector<Waiting> here;
+  int found = 0;
+  for (int step = 0; step < 10'000; ++step) {
+    if (here.size() < 10 && below(2) == 0) {
+      here.push_back(Push(client(below(4)) + std::to_string(step), below(3)));
+    } else if (!here.empty()) {
+      const auto gone = here.begin() + below(static_cast<uint32_t>(here.size()));
+      line_.Remove(*gone);
+      here.erase(gone);
+    }
+    for (int n = 0; n < 5; ++n) {
+      for (int priority = -1; priority < 4; ++priority) {
+        const bool is_there = line_.NewestOfTheMost(client(n), priority) != nullptr;
+        ASSERT_EQ(line_.HasNewestOfTheMost(client(n), priority), is_there) << "step " << step;
+        ASSERT_TRUE(line_.is_crowded() || !is_there) << "step " << step;
+        found += is_there ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(found, 1'000);
 }
 
 TEST_F(LineTest, TheOldestOfTheHighestPriorityIsStolen) {

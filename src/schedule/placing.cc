@@ -205,6 +205,25 @@ bool Scheduler::State::MakeRoom(const TaskRecord& task) {
   return true;
 }
 
+std::optional<base::ErrorInfo> Scheduler::State::RefusesAll(const std::string& client,
+                                                            int priority) const {
+  if (!idle.empty()) return std::nullopt;
+  // With room for it, a task whose query is on trial is held, whatever the lines are like.
+  const bool on_trial = trial_timer.at_ms.has_value();
+  const bool lines_are_full = !roster.empty() && by_load.empty() && !on_trial;
+  if (waiting < options.max_waiting && !lines_are_full) return std::nullopt;
+  // Which of them it would come to, its key alone says.
+  if (crowded.size() > kMaxCrowdedAsked) return std::nullopt;
+  const auto makes_room = [&](const Line& line) {
+    return line.HasNewestOfTheMost(client, priority);
+  };
+  if (makes_room(unplaced)) return std::nullopt;
+  for (const WorkerRecord* worker : crowded) {
+    if (makes_room(worker->line)) return std::nullopt;
+  }
+  return NoRoom();
+}
+
 base::ErrorInfo Scheduler::State::NoRoom() const {
   const std::string count = std::to_string(waiting) + " queries are waiting";
   const int slots = static_cast<int>(total_slots);
@@ -322,6 +341,14 @@ void Scheduler::State::Changed(WorkerRecord& worker) {
   index(by_load, worker.indexed_load, load);
   index(by_wait, worker.indexed_wait, wait);
   index(idle, worker.indexed_idle, idle_load);
+  if (worker.indexed_crowded != worker.line.is_crowded()) {
+    worker.indexed_crowded = worker.line.is_crowded();
+    if (worker.indexed_crowded) {
+      crowded.insert(&worker);
+    } else {
+      crowded.erase(&worker);
+    }
+  }
   if (free && worker.line.size() > 0 && !worker.indexed_serving) {
     worker.indexed_serving = true;
     serving.push_back(&worker);

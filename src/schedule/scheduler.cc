@@ -124,6 +124,11 @@ bool Scheduler::Has(const std::string& task_id) const { return state_->tasks.con
 
 Route Scheduler::Explain(const Task& task) const { return state_->Explain(task); }
 
+std::optional<base::ErrorInfo> Scheduler::RefusesAll(const std::string& client,
+                                                     int priority) const {
+  return state_->RefusesAll(client, priority);
+}
+
 int Scheduler::waiting() const { return state_->waiting; }
 
 int Scheduler::held() const { return static_cast<int>(state_->held.size()); }

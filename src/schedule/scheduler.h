@@ -210,6 +210,10 @@ class Scheduler {
   Figures figures() const;
   // Changes nothing. As of the last Handle().
   Route Explain(const Task& task) const;
+  // What a new task of this client would be rejected with as OVERLOADED whatever else it is, so
+  // that its SQL need not be read; none where that is not certain, which may be said in vain. One
+  // that is overdue or poisoned would be rejected as that. As of the last Handle().
+  std::optional<base::ErrorInfo> RefusesAll(const std::string& client, int priority) const;
 
  private:
   struct State;

@@ -78,6 +78,20 @@ void Story::CheckOutcome(const Task& task, const Route& route, std::map<std::str
   if (route.hot) ++seen_["hot key"];
 }
 
+void Story::CheckRefusal(const Task& task, const std::optional<base::ErrorInfo>& refusal) {
+  if (!refusal) return;
+  if (refusal->code != base::ErrorCode::kOverloaded) Fail("refused unseen as another error");
+  if (task.deadline_ms > 0 && task.deadline_ms <= now_ms_) return;
+  const bool alone = claims_.empty() && rejects_.size() == 1 && rejects_[0].task_id == task.id;
+  if (!alone) return Fail("was not refused, as it was told unseen: " + task.id);
+  const base::ErrorInfo& error = rejects_[0].error;
+  if (error.code != refusal->code || error.message != refusal->message ||
+      error.retry_after_ms != refusal->retry_after_ms) {
+    Fail("refused otherwise than unseen: " + error.message);
+  }
+  ++seen_["refused unseen"];
+}
+
 void Story::CheckOwners() {
   std::map<std::string, int> slots;
   std::vector<Candidate> candidates;

@@ -79,12 +79,15 @@ void Story::Submit() {
   Send(Tick{}, "tick");
   const Route route = scheduler_->Explain(task);
   CheckRoute(task, route);
+  const auto refusal = scheduler_->RefusesAll(task.client, task.priority);
   const std::map<std::string, int> lines = Lines();
   tasks_[task.id].task = task;
   tasks_[task.id].waiting_since_ms = now_ms_;
   claims_.clear();
+  rejects_.clear();
   Send(Submitted{task}, "submit " + task.id + (task.key ? " key " + *task.key : ""));
   CheckOutcome(task, route, lines);
+  CheckRefusal(task, refusal);
 }
 
 void Story::Progress() {
@@ -227,6 +230,7 @@ void Story::Send(const Event& event, const std::string& told) {
     } else if (const auto* reject = std::get_if<Reject>(&action)) {
       Tell("  reject " + reject->task_id + ": " + reject->error.message);
       ++seen_["reject " + std::string(base::ErrorName(reject->error.code))];
+      rejects_.push_back(*reject);
       if (tasks_.erase(reject->task_id) == 0) Fail("ended twice: " + reject->task_id);
     } else {
       OnStop(std::get<Stop>(action));

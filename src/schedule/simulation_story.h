@@ -11,6 +11,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -95,6 +96,9 @@ class Story {
   // What was to come of a submission came of it.
   void CheckOutcome(const Task& task, const Route& route, std::map<std::string, int> before);
 
+  // What was to be refused whatever it is was refused, and nothing else came of it.
+  void CheckRefusal(const Task& task, const std::optional<base::ErrorInfo>& refusal);
+
   // Something happens to an attempt that was given to a worker and has not ended there.
   void Progress();
 
@@ -163,7 +167,8 @@ class Story {
   std::map<int, std::string> owners_;       // of the keys
   std::map<std::string, int> owner_slots_;  // of those that could own them
   std::vector<WorkerView> eligible_;
-  std::vector<Claim> claims_;  // since the last submission
+  std::vector<Claim> claims_;    // since the last submission
+  std::vector<Reject> rejects_;  // the same
   std::set<std::string> stopped_current_;
   std::string must_reject_;
   std::string failure_;

@@ -35,7 +35,7 @@ TEST(SimulationTest, InvariantsHold) {
   for (const char* what :
        {"claim home", "claim overflow", "claim stolen", "claim least", "joined a line", "hot key",
         "moved a key", "within the bound", "beyond the bound", "reject OVERLOADED",
-        "reject WORKER_LOST", "reject POISONED", "held", "reject CANCELLED",
+        "reject WORKER_LOST", "reject POISONED", "held", "refused unseen", "reject CANCELLED",
         "reject DEADLINE_EXCEEDED"}) {
     EXPECT_GT(seen[what], 100) << what;
   }

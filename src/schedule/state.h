@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,8 @@ inline constexpr int64_t kRefusedPauseMs = 100;
 // Bounds of the advice that comes with OVERLOADED.
 inline constexpr int64_t kMinRetryAfterMs = 100;
 inline constexpr int64_t kMaxRetryAfterMs = 30'000;
+// Lines that are asked at most whether one of their tasks would make room for a new one.
+inline constexpr size_t kMaxCrowdedAsked = 128;
 // How long a task runs, for that advice, as long as none has finished.
 inline constexpr int64_t kUnknownRunMs = 1'000;
 
@@ -129,6 +132,7 @@ struct WorkerRecord {
   std::optional<double> indexed_wait;
   std::optional<double> indexed_idle;
   bool indexed_serving = false;
+  bool indexed_crowded = false;
 
   // Could have a line, were no better worker there.
   bool Takes() const { return !draining && slots > 0; }
@@ -251,6 +255,8 @@ struct Scheduler::State {
   // client does not keep the others out. False when there is none.
   bool MakeRoom(const TaskRecord& task);
   base::ErrorInfo NoRoom() const;
+  // See Scheduler::RefusesAll. O(kMaxCrowdedAsked log n).
+  std::optional<base::ErrorInfo> RefusesAll(const std::string& client, int priority) const;
   void GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen, std::string reason);
   void JoinLine(TaskRecord& task, Arrival arrival);
   // Takes a waiting task out of its line.
@@ -316,7 +322,8 @@ struct Scheduler::State {
   WorkersByFigure by_load;  // load for each slot; those whose line is not full
   WorkersByFigure by_wait;  // -(waiting cost for each slot); those that may be stolen from
   WorkersByFigure idle;     // load for each slot; those with a free slot and an empty line
-  std::vector<WorkerRecord*> serving;  // free, with tasks in their own line
+  std::vector<WorkerRecord*> serving;         // free, with tasks in their own line
+  std::unordered_set<WorkerRecord*> crowded;  // whose line may have to make room for a new task
   // Tasks that wait and may not be stolen yet: by (time, sequence).
   std::map<std::pair<int64_t, uint64_t>, TaskRecord*> steal_times;
 };
