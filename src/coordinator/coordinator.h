@@ -86,6 +86,8 @@ class Coordinator final : public Service {
               const base::Clock& clock);
 
   arrow::Status Receive(protocol::Query* query, bool direct) EIDER_EXCLUDES(mutex_);
+  // Errors: OVERLOADED, whatever the query is like, where nothing new finds room; else PlanQuery's.
+  arrow::Result<Plan> PlanUnlessFull(const protocol::Query& query) const EIDER_EXCLUDES(mutex_);
   schedule::Task TaskOf(const protocol::Query& query, const Plan& plan) const;
   // What the client asks for is stronger, but for reading where the schedule reads past the cache.
   static protocol::CacheMode ModeOf(protocol::CacheMode asked, protocol::CacheMode claimed);

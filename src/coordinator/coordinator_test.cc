@@ -203,6 +203,25 @@ TEST_F(CoordinatorTest, RefusesBeforeAnyWorkerIsAsked) {
   EXPECT_EQ(Record(submitted_->query_id())["state"], "failed");
 }
 
+TEST_F(CoordinatorTest, WhereNothingFindsRoomTheSqlIsNotRead) {
+  Coordinator::Options options;
+  options.schedule.max_waiting = 1;
+  Start({}, options);
+  protocol::Query query = Select();
+  query.sql = "SELEC 42";
+  EXPECT_EQ(base::ErrorOf(Submit(query)->WaitForEnd()).code, ErrorCode::kInvalidQuery);
+  const auto waits = Submit();
+  const base::ErrorInfo refused = base::ErrorOf(Submit(query)->WaitForEnd());
+  EXPECT_EQ(refused.code, ErrorCode::kOverloaded);
+  EXPECT_GT(refused.retry_after_ms.value_or(0), 0);
+  EXPECT_EQ(Record(submitted_->query_id())["error"]["code"], "OVERLOADED");
+  std::string query_id;
+  const auto handed = coordinator_->Hand(query, 10'000, &query_id);
+  EXPECT_EQ(base::ErrorOf(handed.status()).code, ErrorCode::kOverloaded);
+  EXPECT_EQ(Record(query_id)["error"]["code"], "OVERLOADED");
+  EXPECT_FALSE(waits->ended());
+}
+
 TEST_F(CoordinatorTest, ExplainsWithoutRunning) {
   Start({"w1", "w2"});
   protocol::Query query = Select();

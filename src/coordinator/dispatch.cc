@@ -138,6 +138,12 @@ schedule::Route Dispatcher::Explain(const schedule::Task& task) const {
   return scheduler_.Explain(task);
 }
 
+std::optional<base::ErrorInfo> Dispatcher::RefusesAll(const std::string& client,
+                                                      int priority) const {
+  base::MutexLock lock(mutex_);
+  return scheduler_.RefusesAll(client, priority);
+}
+
 int Dispatcher::waiting() const {
   base::MutexLock lock(mutex_);
   return scheduler_.waiting();

@@ -48,6 +48,11 @@ class Dispatcher {
   // Where a task would go now; nothing is decided.
   schedule::Route Explain(const schedule::Task& task) const EIDER_EXCLUDES(mutex_);
 
+  // What a new task of this client would be rejected with, whatever else it is; none where that
+  // depends, or it would not be.
+  std::optional<base::ErrorInfo> RefusesAll(const std::string& client, int priority) const
+      EIDER_EXCLUDES(mutex_);
+
   int waiting() const EIDER_EXCLUDES(mutex_);
   std::vector<schedule::WorkerView> workers() const EIDER_EXCLUDES(mutex_);
   schedule::Figures figures() const EIDER_EXCLUDES(mutex_);

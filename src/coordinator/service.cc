@@ -43,7 +43,7 @@ std::shared_ptr<Submitted> Coordinator::Relay(protocol::Query query,
                                               std::shared_ptr<ResultSink> sink) {
   arrow::Status refused = Receive(&query, /*direct=*/false);
   if (refused.ok()) {
-    const arrow::Result<Plan> plan = PlanQuery(query);
+    const arrow::Result<Plan> plan = PlanUnlessFull(query);
     if (plan.ok()) {
       auto relayed =
           std::make_shared<RelayedQuery>(relay_context_, query, TaskId(query.id), std::move(sink));
@@ -68,7 +68,7 @@ arrow::Result<std::optional<ClaimInfo>> Coordinator::Hand(protocol::Query query,
                                                           std::string* query_id) {
   ARROW_RETURN_NOT_OK(Receive(&query, /*direct=*/true));
   *query_id = query.id;
-  const arrow::Result<Plan> plan = PlanQuery(query);
+  const arrow::Result<Plan> plan = PlanUnlessFull(query);
   if (!plan.ok()) {
     history_.End(query.id, base::ErrorOf(plan.status()));
     NoteEnd(query.id);
@@ -123,6 +123,14 @@ arrow::Status Coordinator::Receive(protocol::Query* query, bool direct) {
   record.direct = direct;
   history_.Add(std::move(record));
   return arrow::Status::OK();
+}
+
+arrow::Result<Plan> Coordinator::PlanUnlessFull(const protocol::Query& query) const {
+  // Reading the SQL is most of what a refusal would cost, and they come by the thousand.
+  if (auto full = dispatcher_.RefusesAll(query.client, query.priority)) {
+    return MakeError(*std::move(full));
+  }
+  return PlanQuery(query);
 }
 
 schedule::Task Coordinator::TaskOf(const protocol::Query& query, const Plan& plan) const {
