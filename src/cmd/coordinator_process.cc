@@ -54,8 +54,8 @@ rpc::HttpServer::Options MakeHttpOptions(const config::CoordinatorOptions& optio
   made.max_sql_bytes = config::kMaxSqlBytes;
   made.max_json_result_bytes = options.max_json_result_bytes;
   made.stall_timeout_ms = options.stall_timeout_ms;
-  made.on_answer = [&metrics](std::string_view call, int status) {
-    metrics.HttpAnswered(call, status);
+  made.on_answer = [&metrics](std::string_view call, int status, int64_t took_us) {
+    metrics.HttpAnswered(call, status, took_us);
   };
   return made;
 }

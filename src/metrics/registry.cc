@@ -100,6 +100,9 @@ struct Registry::Families {
       Gauges(registry, "eider_cache_disabled", "Workers whose disk cache has turned itself off");
   prometheus::Family<prometheus::Counter>& http =
       Counters(registry, "eider_http_requests_total", "HTTP requests answered, by call and status");
+  prometheus::Family<Histogram>& http_refused =
+      Histograms(registry, "eider_http_refused_seconds",
+                 "Time from a request that was read to its answer of 503");
 };
 
 Registry::Registry() : families_(std::make_unique<Families>()) {}
@@ -171,7 +174,12 @@ void Registry::CacheChanged(int64_t evictions, int64_t corrupt_pages, int64_t wr
   families_->cache_write_failures.Add({}).Increment(static_cast<double>(write_failures));
 }
 
-void Registry::HttpAnswered(std::string_view call, int status) {
+void Registry::HttpAnswered(std::string_view call, int status, int64_t took_us) {
+  constexpr int kUnavailable = 503;
+  if (status == kUnavailable) {
+    families_->http_refused.Add({{"call", std::string(call)}}, kSeconds)
+        .Observe(static_cast<double>(took_us) / 1e6);
+  }
   families_->http.Add({{"call", std::string(call)}, {"status", std::to_string(status)}})
       .Increment();
 }

@@ -35,6 +35,7 @@
 //   eider_cache_write_failures_total     writes to the disk caches that failed
 //   eider_cache_disabled                 workers whose disk cache has turned itself off
 //   eider_http_requests_total{call,status}  HTTP requests answered
+//   eider_http_refused_seconds{call}     from a request that was read to its answer of 503
 #pragma once
 
 #include <cstdint>
@@ -89,7 +90,8 @@ class Registry {
   void SetCache(const CacheState& state);
   // What has happened to a disk cache since it was last told of.
   void CacheChanged(int64_t evictions, int64_t corrupt_pages, int64_t write_failures);
-  void HttpAnswered(std::string_view call, int status);
+  // `took_us` since the request was read.
+  void HttpAnswered(std::string_view call, int status, int64_t took_us);
 
   // All of it in Prometheus's text format.
   std::string Text() const;

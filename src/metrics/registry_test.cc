@@ -35,7 +35,8 @@ TEST(RegistryTest, CountsWhatItIsTold) {
                  .cost_nanousd = 1'500'000'000});
   registry.SetCache({.used_bytes = 10, .budget_bytes = 11, .disabled = 1});
   registry.CacheChanged(12, 13, 14);
-  registry.HttpAnswered("read", 200);
+  registry.HttpAnswered("read", 200, 1);
+  registry.HttpAnswered("read", 503, 2'000);
   const std::string text = registry.Text();
   EXPECT_THAT(text, HasSubstr("eider_queries_total{code=\"OK\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("eider_queries_total{code=\"NOT_FOUND\"} 1\n"));
@@ -69,6 +70,10 @@ TEST(RegistryTest, CountsWhatItIsTold) {
   EXPECT_THAT(text, HasSubstr("eider_cache_write_failures_total 14\n"));
   EXPECT_THAT(text, HasSubstr("eider_s3_bytes_total 300\n"));
   EXPECT_THAT(text, HasSubstr("eider_http_requests_total{call=\"read\",status=\"200\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_http_refused_seconds_bucket{call=\"read\",le=\"0.001\"} 0\n"));
+  EXPECT_THAT(text,
+              HasSubstr("eider_http_refused_seconds_bucket{call=\"read\",le=\"0.0025\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("eider_http_refused_seconds_count{call=\"read\"} 1\n"));
 }
 
 TEST(RegistryTest, ShowsOnlyWhatWasTouched) {

@@ -3,6 +3,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http.hpp>
+#include <chrono>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -83,8 +84,11 @@ void Connection::Stop() {
   peer_.Reset();
 }
 
-void Connection::Count(std::string_view call, int status) const {
-  if (context_.options.on_answer) context_.options.on_answer(call, status);
+void Connection::Count(std::string_view call, int status, SteadyClock::time_point at) const {
+  if (!context_.options.on_answer) return;
+  const auto took = at - read_at_;
+  context_.options.on_answer(call, status,
+                             std::chrono::duration_cast<std::chrono::microseconds>(took).count());
 }
 
 Awaitable<void> Connection::Run() {
@@ -127,6 +131,7 @@ Awaitable<bool> Connection::ServeOne() {
   if (!co_await WaitForRequest()) co_return false;
   Incoming incoming(context_.options);
   if (!co_await ReadRequest(incoming)) co_return false;
+  read_at_ = SteadyClock::now();
   const Answering answering(context_);
   const auto found = FindRoute(incoming.head.method, incoming.head.target);
   if (const auto* miss = std::get_if<RouteMiss>(&found)) {
@@ -216,7 +221,7 @@ Awaitable<bool> Connection::AnswerQuery(const Incoming& incoming, const Route& r
   const Exchange::Submit submit_query = submit;
   const Exchange::Ending ending = co_await exchange_->Run(submit_query);
   exchange_.reset();
-  Count(CallName(route.call), ending.status);
+  Count(CallName(route.call), ending.status, ending.at);
   co_return ending.reuse;
 }
 

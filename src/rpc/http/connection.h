@@ -45,11 +45,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Runs `call` on a thread that may block; OVERLOADED when there are too many such calls.
   template <typename T, typename Function>
   Awaitable<arrow::Result<T>> OffThread(Function call);
-  void Count(std::string_view call, int status) const;
+  void Count(std::string_view call, int status,
+             SteadyClock::time_point at = SteadyClock::now()) const;
 
   ServerContext& context_;
   Peer peer_;
-  std::shared_ptr<Exchange> exchange_;  // while a query runs
+  SteadyClock::time_point read_at_ = SteadyClock::now();  // the last request, or the connection
+  std::shared_ptr<Exchange> exchange_;                    // while a query runs
 };
 
 }  // namespace eider::rpc

@@ -65,9 +65,12 @@ Awaitable<Exchange::Ending> Exchange::Run(const Submit& submit) {
   if (!submitted.ok()) co_return co_await SendError(submitted.status());
   submitted_ = *std::move(submitted);
   if (gone_) GiveUp("the server stops");  // it was told while the query was being submitted
-  watching_ = true;
-  asio::co_spawn(
-      peer_.executor(), [self = shared_from_this()] { return self->Watch(); }, asio::detached);
+  // A refusal comes at once and by the thousand: there is nothing to watch for.
+  if (!outlet_->failed()) {
+    watching_ = true;
+    asio::co_spawn(
+        peer_.executor(), [self = shared_from_this()] { return self->Watch(); }, asio::detached);
+  }
   Ending ending;
   if (stream != nullptr) {
     ending = co_await SendStream(*stream);
@@ -137,8 +140,10 @@ Awaitable<Exchange::Ending> Exchange::SendError(const arrow::Status& why) {
       response.status, response.content_type, response.headers,
       {.content_length = static_cast<int64_t>(response.body.size()), .close = wish_.close});
   std::vector<asio::const_buffer> buffers = {View(head), View(response.body)};
+  // It goes to the kernel at once; this coroutine goes on when the others have had their turn.
+  const auto at = SteadyClock::now();
   const bool sent = co_await peer_.Write(std::move(buffers), options_.stall_timeout_ms);
-  co_return Ending{.status = response.status, .reuse = sent && !wish_.close};
+  co_return Ending{.status = response.status, .reuse = sent && !wish_.close, .at = at};
 }
 
 Awaitable<Exchange::Ending> Exchange::SendWhole(WholeOutlet& outlet) {

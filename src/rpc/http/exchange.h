@@ -34,6 +34,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   struct Ending {
     int status = 499;    // what the client was told; 499: nothing, it had gone
     bool reuse = false;  // the connection is in order for another request
+    SteadyClock::time_point at = SteadyClock::now();  // when an error went out, or the end
   };
   using Submit = std::function<Awaitable<arrow::Result<std::shared_ptr<coordinator::Submitted>>>(
       std::shared_ptr<coordinator::ResultSink>)>;

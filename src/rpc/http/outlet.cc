@@ -52,6 +52,11 @@ void Outlet::Fail(const arrow::Status& why) {
   WakeUp();
 }
 
+bool Outlet::failed() const {
+  MutexLock lock(mutex_);
+  return failure_.has_value();
+}
+
 void Outlet::Abandon() {
   Wake dropped;  // what it owns may call back into this object when it goes
   MutexLock lock(mutex_);

@@ -41,6 +41,7 @@ class Outlet : public coordinator::ResultSink {
   void Abandon();
   std::optional<coordinator::ClaimInfo> claim() const;
   std::optional<protocol::Figures> figures() const;
+  bool failed() const;
 
  protected:
   void WakeUp() EIDER_REQUIRES(mutex_);

@@ -37,9 +37,10 @@ class HttpServer {
     int64_t body_timeout_ms = 60'000;        // from there to the body's end
     int64_t stall_timeout_ms = 60'000;       // a client that takes nothing for so long is dropped
     int64_t linger_timeout_ms = 5'000;       // for the client to read a refusal before the close
-    // Told of each answer: the call's name (or "unknown") and the status; 499 where the client went
-    // before there was one. Called from io threads; must not block.
-    std::function<void(std::string_view call, int status)> on_answer;
+    // Told of each answer: the call's name (or "unknown"), the status (499 where the client went
+    // before there was one), and how long it took since the request was read. Called from io
+    // threads; must not block.
+    std::function<void(std::string_view call, int status, int64_t took_us)> on_answer;
   };
 
   // Listens and serves from then on. `service` must outlive the server.

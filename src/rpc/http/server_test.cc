@@ -437,8 +437,8 @@ TEST(HttpServerTest, EachAnswerIsCounted) {
   Event counted;
   FakeService service(RelayThree);
   HttpServer::Options options;
-  options.on_answer = [&](std::string_view call, int status) {
-    counted.Set(std::string(call) + " " + std::to_string(status));
+  options.on_answer = [&](std::string_view call, int status, int64_t took_us) {
+    counted.Set(std::string(call) + " " + std::to_string(status) + (took_us < 0 ? " early" : ""));
   };
   const auto server = Serve(service, std::move(options));
   EXPECT_EQ(Ask(*server, "POST", "/write", kBody).status, 200);
