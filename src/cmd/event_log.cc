@@ -58,7 +58,8 @@ Value QueryEndFields(const coordinator::QueryRecord& record) {
     fields.With("attempt", Value::Integer(attempt.attempt));
     fields.With("queue_ms", Value::Integer(record.queue_ms));
   }
-  if (record.reported) AddFigures(record.figures, &fields);
+  // One that no worker took has none.
+  if (record.reported && !record.attempts.empty()) AddFigures(record.figures, &fields);
   return fields;
 }
 

@@ -60,6 +60,10 @@ TEST(EventLog, QuotesWhatHasBlanksAndLeavesOutWhatIsNotKnown) {
   const std::string line = Logged(config::LogFormat::kText, QueryEndFields(record));
   EXPECT_THAT(line, HasSubstr("outcome=WORKER_LOST worker=w1 reason=\"home rank 0\""));
   EXPECT_THAT(line, Not(HasSubstr("rows=")));
+  record.attempts.clear();
+  record.reported = true;
+  EXPECT_THAT(Logged(config::LogFormat::kText, QueryEndFields(record)),
+              EndsWith("query=q outcome=WORKER_LOST\n"));
 }
 
 }  // namespace
