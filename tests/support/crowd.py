@@ -2,11 +2,19 @@
 
 A part says `ready` on stdout when it stands, and one line of JSON at its end. `idle` and `probe`
 end when their stdin is closed.
+
+In earnest the crowd is on other machines. Here it yields to the coordinator (`nice`), and most of
+it is one thread that costs little: 500 Python threads would measure themselves.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import heapq
 import json
+import os
+import random
 import re
 import resource
 import selectors
@@ -16,15 +24,20 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import eider
+import pyarrow as pa
+from eider import errors
+from eider._asking import Patience
 
 # For how long a client goes on asking for one query.
 PATIENCE_S = 300.0
+# How much each part yields to the coordinator; below zero, where it may, it goes first.
+_NICE = {"idle": 10, "clients": 10, "askers": 10, "probe": -5}
 
 
 def body_of(urls: list[str], client: int, query: int) -> dict[str, Any]:
@@ -32,6 +45,12 @@ def body_of(urls: list[str], client: int, query: int) -> dict[str, Any]:
     url = urls[(client + query) % len(urls)]
     sql = f"SELECT {client} AS c, {query} AS q, count(*) AS n FROM read_parquet('{url}')"
     return {"query": sql, "cache": "off"}
+
+
+def _request_of(client: str, query: dict[str, Any]) -> bytes:
+    body = json.dumps(query).encode()
+    head = f"POST /read HTTP/1.1\r\nHost: x\r\nX-Eider-Client: {client}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Part:
@@ -128,7 +147,7 @@ class Idle:
 
 
 class Clients:
-    """So many clients, each with a connection and an identity of its own, each in a thread."""
+    """So many of Eider's own clients, each with a connection and an identity, each in a thread."""
 
     def __init__(
         self, url: str, first: int, count: int, seconds: float, urls: list[str], rows: int
@@ -158,6 +177,7 @@ class Clients:
             "asked": self._asked.total(),
             "wrong": self._wrong[:10],
             "longest_s": self._longest_s,
+            "refused_ms": [],
         }
 
     def _ask(self, number: int) -> None:
@@ -182,13 +202,7 @@ class Clients:
                 query += 1
 
 
-# ---- how long answers take, seen by a process that does little else
-
-
-# Between two requests of a kind.
-_TICK_S = 0.005
-# Queries of the probe that may be waiting for their turn: it has to see the refusals meanwhile.
-_PROBES = 8
+# ---- many clients that ask, in one thread
 
 
 @dataclass
@@ -220,16 +234,127 @@ class _Line:
         return ms, self.answer
 
 
+@dataclass
+class _Asker:
+    """One of them: what Eider's own client does, without a thread."""
+
+    number: int
+    line: _Line
+    query: int = 0
+    patience: Patience = field(default_factory=lambda: Patience(PATIENCE_S, time.monotonic()))
+    began: float = 0.0
+
+
+class Askers:
+    """So many clients, each with a connection and an identity of its own, all in this thread."""
+
+    def __init__(
+        self, url: str, first: int, count: int, seconds: float, urls: list[str], rows: int
+    ) -> None:
+        where = urlsplit(url)
+        self._address = (str(where.hostname), int(where.port or 80))
+        self._urls = urls
+        self._rows = rows
+        self._numbers = range(first, first + count)
+        self._seconds = seconds
+        self._selector = selectors.DefaultSelector()
+        self._due: list[tuple[float, int, _Asker]] = []  # those that wait before they ask again
+        self._asked = 0
+        self._right: Counter[int] = Counter()
+        self._wrong: list[str] = []
+        self._refused_ms: list[float] = []
+        self._longest_s = 0.0
+
+    def run(self) -> dict[str, Any]:
+        until = time.monotonic() + self._seconds
+        for number in self._numbers:
+            asker = _Asker(number, _Line(socket.create_connection(self._address)))
+            self._selector.register(asker.line.socket, selectors.EVENT_READ, asker)
+            self._begin(asker)
+        while self._selector.get_map():
+            wait_s = max(self._due[0][0] - time.monotonic(), 0) if self._due else None
+            for key, _ in self._selector.select(wait_s):
+                self._note(key.data, until)
+            while self._due and self._due[0][0] <= time.monotonic():
+                self._send(heapq.heappop(self._due)[2])
+        return {
+            "clients": len(self._numbers),
+            "answered": len(self._right),
+            "right": self._right.total(),
+            "asked": self._asked,
+            "wrong": self._wrong[:10],
+            "longest_s": self._longest_s,
+            "refused_ms": sorted(self._refused_ms),
+        }
+
+    def _begin(self, asker: _Asker) -> None:
+        asker.began = time.monotonic()
+        asker.patience = Patience(PATIENCE_S, asker.began)
+        self._send(asker)
+
+    def _send(self, asker: _Asker) -> None:
+        asker.patience.asked += 1
+        self._asked += 1
+        query = body_of(self._urls, asker.number, asker.query)
+        left_s = asker.patience.left_s(time.monotonic())
+        assert left_s is not None
+        timeout_ms = max(1, int(left_s * 1000))
+        asker.line.send(_request_of(f"crowd-{asker.number}", {**query, "timeout_ms": timeout_ms}))
+
+    def _note(self, asker: _Asker, until: float) -> None:
+        whole = asker.line.read()
+        if whole is None:
+            return
+        ms, answer = whole
+        body = answer.partition(b"\r\n\r\n")[2]
+        error = errors.from_json(body)
+        if error is None:
+            return self._end(asker, _rows_in(body), until)
+        if isinstance(error, errors.Overloaded):
+            self._refused_ms.append(ms)
+        now = time.monotonic()
+        wait_s = asker.patience.wait_s(error, now, random.random())
+        if wait_s is None:
+            return self._end(asker, repr(error), until)
+        heapq.heappush(self._due, (now + wait_s, asker.number, asker))
+
+    def _end(self, asker: _Asker, what: object, until: float) -> None:
+        now = time.monotonic()
+        self._longest_s = max(self._longest_s, now - asker.began)
+        if what == [(asker.number, asker.query, self._rows)]:
+            self._right[asker.number] += 1
+        else:
+            self._wrong.append(f"client {asker.number}, query {asker.query}: {what}")
+        asker.query += 1
+        if now < until:
+            return self._begin(asker)
+        self._selector.unregister(asker.line.socket)
+        asker.line.socket.close()
+
+
+def _rows_in(body: bytes) -> list[tuple[object, ...]]:
+    """The rows of a result in the JSON form."""
+    stream = base64.b64decode(json.loads(body)["result"])
+    table = pa.ipc.open_stream(stream).read_all()
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+# ---- how long answers take, seen by a process that does little else
+
+
+# Between two requests of a kind.
+_TICK_S = 0.005
+# Queries of the probe that may be waiting for their turn: it has to see the refusals meanwhile.
+_PROBES = 16
+
+
 class Probe:
     """Asks for /healthz and for queries side by side, and notes how long the answers take."""
 
     def __init__(self, url: str, urls: list[str]) -> None:
         where = urlsplit(url)
         address = (str(where.hostname), int(where.port or 80))
-        body = json.dumps(body_of(urls, 0, 0)).encode()
-        self._query = (
-            f"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        )
+        self._urls = urls
         self._health, *self._lines = (
             _Line(socket.create_connection(address)) for _ in range(1 + _PROBES)
         )
@@ -256,9 +381,11 @@ class Probe:
     def _ask(self) -> None:
         if self._health.sent_at is None:
             self._health.send(_KEPT)
-        idle = next((line for line in self._lines if line.sent_at is None), None)
+        idle = next((n for n, line in enumerate(self._lines) if line.sent_at is None), None)
         if idle is not None:
-            idle.send(self._query)
+            # A client that had several waiting would be told OVERLOADED when one of them made room
+            # for another client's, long after it was accepted.
+            self._lines[idle].send(_request_of(f"probe-{idle}", body_of(self._urls, 0, 0)))
 
     def _note(self, line: _Line) -> None:
         whole = line.read()
@@ -288,6 +415,8 @@ def main() -> None:
     options = json.loads(text)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(PermissionError):
+        os.nice(_NICE[part])
     if part == "idle":
         idle = Idle(url, **options)
         print("ready", flush=True)
@@ -295,6 +424,9 @@ def main() -> None:
     elif part == "clients":
         print("ready", flush=True)
         found = Clients(url, **options).run()
+    elif part == "askers":
+        print("ready", flush=True)
+        found = Askers(url, **options).run()
     else:
         probe = Probe(url, **options)
         print("ready", flush=True)
