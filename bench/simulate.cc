@@ -25,19 +25,23 @@ using Json = nlohmann::json;
 constexpr char kBegin[] = "<!-- simulate: begin -->";
 constexpr char kEnd[] = "<!-- simulate: end -->";
 
-// Larger fleets get more tasks, and fewer keys for each worker, for the time it takes.
+// Larger fleets get more tasks, and fewer keys for each worker, for the time it takes; the largest
+// also tasks that are `length` times as long, of files that are as much larger, so that they are
+// enough for several times what one takes.
 struct Scale {
   int workers = 0;
   int slots = 4;
   int tasks = 0;
   int keys = 0;
+  double warm_up = 0.25;
+  int length = 1;
 };
 
 Scale ScaleOf(int workers) {
   if (workers <= 10) return {workers, 4, 20'000, workers * 100};
   if (workers <= 200) return {workers, 4, 40'000, workers * 40};
   if (workers <= 2'000) return {workers, 4, 60'000, workers * 20};
-  return {workers, 2, 100'000, workers * 5};
+  return {workers, 2, 150'000, workers * 5, /*warm_up=*/0.4, /*length=*/10};
 }
 
 struct Arguments {
@@ -103,9 +107,14 @@ Json ToJson(const Row& row) {
           {"steals", report.steals},
           {"duplicates", report.duplicates},
           {"faults", report.faults},
+          {"task_ms", options.fleet.compute_ms},
           {"virtual_s", report.virtual_s},
           {"events", report.events},
           {"seconds", row.seconds}};
+}
+
+std::string Done(const Row& row) {
+  return Number(100 * row.report.throughput / row.report.offered, 1);
 }
 
 std::string Line(const Row& row) {
@@ -115,12 +124,9 @@ std::string Line(const Row& row) {
   line << "| " << schedule::PolicyName(row.options.policy) << " | "
        << Number(100 * report.hit_ratio, 1) << " | " << Number(report.s3_bytes / 1e9, 0) << " | "
        << Milliseconds(report.wait_p50_ms) << " | " << Milliseconds(report.wait_p99_ms) << " | "
-       << Milliseconds(report.time_p50_ms) << " | " << Milliseconds(report.time_p99_ms) << " | "
-       << Number(100 * report.throughput / report.offered, 1) << " | "
-       << Number(100 * report.busy, 0) << " | " << Number(report.busy_max, 2) << " | "
-       << Number(report.line_p99, 0) << " | " << Number(100 * report.overflows / claims, 1) << " | "
-       << Number(100 * report.steals / claims, 1) << " | " << Number(100 * report.duplicates, 0)
-       << " |";
+       << Done(row) << " | " << Number(report.busy_max, 2) << " | "
+       << Number(100 * report.overflows / claims, 1) << " | "
+       << Number(100 * report.steals / claims, 1) << " |";
   if (row.options.faults.Any()) {
     line << " " << report.faults << " | " << report.retried << " | " << report.failed << " |";
   }
@@ -129,17 +135,56 @@ std::string Line(const Row& row) {
 
 std::string Heading(const Row& row) {
   const auto& [fleet, load, faults, policy, scheduler, hot, owners, seed] = row.options;
+  const double measured = 1 - load.warm_up;
   std::ostringstream text;
   text << "\n**" << fleet.workers << " workers, Zipf " << Number(load.zipf, 1) << ", load "
        << Number(load.utilisation, 1) << "** (" << fleet.slots << " slots each, " << load.keys
-       << " keys, " << load.tasks << " tasks at " << Number(row.report.offered, 0) << "/s, seed "
-       << seed << ")\n\n"
-       << "| policy | hits % | S3 GB | wait p50 ms | wait p99 ms | time p50 ms | time p99 ms | "
-          "done % | busy % | busiest / mean | line p99 | overflows % | steals % | duplicates % |"
+       << " keys, " << load.tasks << " tasks at " << Number(row.report.offered, 0)
+       << "/s, the last " << Number(100 * measured, 0) << " % measured, "
+       << Number(measured * load.tasks / row.report.offered, 1) << " s; seed " << seed << ")\n\n"
+       << "| policy | hits % | S3 GB | wait p50 ms | wait p99 ms | done % | busiest / mean | "
+          "overflows % | steals % |"
        << (faults.Any() ? " faults | retried | failed |\n" : "\n")
-       << "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+       << "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
        << (faults.Any() ? " --- | --- | --- |\n" : "\n");
   return text.str();
+}
+
+// The run that differs from `all` by the policy alone; nullptr: there was none.
+const Row* Other(const std::vector<Row>& rows, const Row& all, schedule::Policy policy) {
+  const auto at = std::find_if(rows.begin(), rows.end(), [&](const Row& row) {
+    return row.options.policy == policy && row.options.seed == all.options.seed &&
+           row.options.fleet.workers == all.options.fleet.workers &&
+           row.options.load.zipf == all.options.load.zipf &&
+           row.options.load.utilisation == all.options.load.utilisation;
+  });
+  return at == rows.end() ? nullptr : &*at;
+}
+
+// What each of its parts is worth: all of it, and all but that part. Empty where not all was run.
+std::string Worth(const std::vector<Row>& rows) {
+  std::ostringstream text;
+  for (const Row& all : rows) {
+    const Row* steals = Other(rows, all, schedule::Policy::kWithoutStealing);
+    const Row* homes = Other(rows, all, schedule::Policy::kWithoutHotReplicas);
+    if (all.options.policy != schedule::Policy::kAll || !steals || !homes) continue;
+    const auto waits = [](const Row& row) {
+      return " | " + Milliseconds(row.report.wait_p50_ms) + " / " +
+             Milliseconds(row.report.wait_p99_ms);
+    };
+    const auto hits = [](const Row& row) {
+      return " | " + Number(100 * row.report.hit_ratio, 0) + " / " +
+             Number(100 * row.report.throughput / row.report.offered, 0);
+    };
+    text << "| " << all.options.fleet.workers << " | " << Number(all.options.load.utilisation, 1)
+         << " | " << Number(all.options.load.zipf, 1) << waits(all) << waits(*steals)
+         << waits(*homes) << hits(all) << hits(*steals) << hits(*homes) << " |\n";
+  }
+  if (text.str().empty()) return "";
+  return "\n| workers | load | Zipf | wait p50 / p99 ms: all of it | no stealing | no hot replicas "
+         "| hits / done %: all of it | no stealing | no hot replicas |\n"
+         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" +
+         text.str();
 }
 
 std::vector<schedule::Policy> Wanted(const std::vector<std::string>& names) {
@@ -159,10 +204,15 @@ schedule::SimulatorOptions OptionsOf(const Arguments& arguments, const Scale& sc
   options.fleet.slots = scale.slots;
   options.load.tasks = arguments.tasks > 0 ? arguments.tasks : scale.tasks;
   options.load.keys = scale.keys;
+  options.load.warm_up = scale.warm_up;
+  options.load.median_bytes *= scale.length;
+  options.fleet.compute_ms *= scale.length;
   options.faults.crashes = arguments.crashes;
   options.faults.freezes = arguments.freezes;
   options.faults.drains = arguments.drains;
   options.scheduler.load_factor = arguments.load_factor;
+  // As long as the tasks, or it is this bound that is measured.
+  options.scheduler.max_steal_after_ms *= scale.length;
   options.hot_replicas = arguments.hot_replicas;
   return options;
 }
@@ -174,14 +224,10 @@ Row RunOne(const schedule::SimulatorOptions& options) {
   return row;
 }
 
-// All of it at 10,000 workers would take longer than all the rest.
-bool Skipped(const Scale& scale, double utilisation, schedule::Policy policy,
-             const Arguments& arguments) {
-  if (scale.workers <= 2'000 || !arguments.policies.empty()) return false;
-  const bool compared =
-      policy == schedule::Policy::kRandom || policy == schedule::Policy::kRendezvous ||
-      policy == schedule::Policy::kBoundedLoad || policy == schedule::Policy::kAll;
-  return !compared || utilisation != arguments.utilisation.back();
+// What is compared at any size; the largest leaves the rest out, for the time it takes.
+bool Skipped(const Scale& scale, schedule::Policy policy, const Arguments& arguments) {
+  if (scale.length == 1 || !arguments.policies.empty()) return false;
+  return policy == schedule::Policy::kLeastLoaded || policy == schedule::Policy::kWithoutPatience;
 }
 
 std::string Tables(const Arguments& arguments, std::vector<Row>& rows) {
@@ -199,7 +245,7 @@ std::string Tables(const Arguments& arguments, std::vector<Row>& rows) {
         for (int n = 0; n < arguments.seeds; ++n) {
           options.seed = arguments.seed + n;
           for (const schedule::Policy policy : Wanted(arguments.policies)) {
-            if (Skipped(scale, utilisation, policy, arguments)) continue;
+            if (Skipped(scale, policy, arguments)) continue;
             options.policy = policy;
             rows.push_back(RunOne(options));
             const std::string text = (first ? Heading(rows.back()) : "") + Line(rows.back()) + "\n";
@@ -239,7 +285,8 @@ void WritePage(const std::string& path, const std::string& tables) {
 
 void Run(const Arguments& arguments) {
   std::vector<Row> rows;
-  const std::string tables = Tables(arguments, rows);
+  std::string tables = Tables(arguments, rows);
+  tables = Worth(rows) + tables;
   Json json = Json::array();
   double seconds = 0;
   for (const Row& row : rows) {
