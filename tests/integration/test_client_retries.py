@@ -14,8 +14,8 @@ from typing import Any
 import eider
 import pytest
 from eider._asking import Patience
+from eider._direct import Direct
 from eider._stream import Stream
-from eider._watch import Opener
 
 from support.cluster import Cluster, MakeCluster
 from support.waiting import wait_until
@@ -207,21 +207,17 @@ def test_a_client_that_comes_too_late_for_its_claim(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its slot was given back after 5 s; it asks for another one."""
-    run = Opener.run
+    get = Direct._get
     late: list[str] = []
 
-    def run_late(
-        opener: Opener,
-        query_id: str | None,
-        function: Callable[[], Any],
-        discard: Callable[[Any], None],
-    ) -> Any:
-        if query_id is not None and not late:
+    def get_late(direct: Direct, *arguments: Any) -> Any:
+        query_id = arguments[-1].query_id
+        if not late:
             late.append(query_id)
             wait_until("the claim expires", lambda: cluster.query_status(query_id)["error"])
-        return run(opener, query_id, function, discard)
+        return get(direct, *arguments)
 
-    monkeypatch.setattr(Opener, "run", run_late)
+    monkeypatch.setattr(Direct, "_get", get_late)
     with cluster.client(delivery="direct") as client:
         result = client.query("SELECT 42 AS late")
         assert result.fetchall() == [(42,)]

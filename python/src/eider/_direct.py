@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from pyarrow import flight
 from . import errors
 from ._coordinator import GRACE_S, Coordinator
 from ._stream import Claim, Stream
-from ._watch import Opener, Wait, Watch
+from ._watch import Call, Threads, Wait, Watch
 
 # The coordinator answers a waiting client each 10 s; this is when it must be gone.
 _ASK_TIMEOUT_S = 30.0
@@ -35,6 +35,9 @@ _CHANNEL_OPTIONS = [
 
 # How gRPC says that there was no connection: nothing else in its errors tells.
 _UNSENT = ("failed to connect", "onnection refused")
+
+# Batches of a result that lie ready before they are asked for, at most.
+_AHEAD = 2
 
 _FAILURES = (flight.FlightError, pa.ArrowException, OSError)
 
@@ -61,12 +64,12 @@ class Direct:
         self._clients: dict[str, flight.FlightClient] = {}
         self._door: flight.FlightClient | None = None
         self._watch = Watch(coordinator)
-        self._opener = Opener(self._watch)
+        self._threads = Threads(self._watch)
 
     def close(self) -> None:
         """Closes the Flight clients; streams that are open break. Idempotent."""
         self._watch.close()
-        self._opener.close()
+        self._threads.close()
         with self._lock:
             clients, self._clients = list(self._clients.values()), {}
             self._door = None
@@ -84,28 +87,57 @@ class Direct:
         door = self._door
         if door is None:
             self._door = door = self._client(self._flight_url())
-        info = self._ask(door, body, deadline)
+        call = Call(partial(self._begin, door, body, deadline), _Reading.close)
+        try:
+            reading: _Reading = self._threads.run(call)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # KeyboardInterrupt: the query goes on
+                self._cancel(call.query_id)
+            raise
+        return _DirectStream(self._coordinator, reading)
+
+    def _begin(
+        self, door: flight.FlightClient, body: bytes, deadline: float | None, call: Call
+    ) -> _Reading:
+        """Asks for the query and for its stream, on a thread that nobody interrupts."""
+        info = self._ask(door, body, deadline, call)
         endpoint = info.endpoints[0]
         claim, location = _read_claim(info.app_metadata)
+        call.query_id = claim.query_id
         if endpoint.locations:
             location = endpoint.locations[0].uri.decode()
+        self._leave_with(call)
         worker = door if location is None else self._client(location)
+        try:
+            reader = self._get(worker, endpoint.ticket, deadline, call)
+        except BaseException as error:
+            raise _worker_error(self._coordinator, error, claim.query_id) from error
+        reading = _Reading(self._threads, self._watch, claim, reader)
+        call.then = reading.read_ahead
+        return reading
+
+    def _get(
+        self,
+        worker: flight.FlightClient,
+        ticket: flight.Ticket,
+        deadline: float | None,
+        call: Call,
+    ) -> flight.FlightStreamReader:
+        """Blocks until the worker has sent the schema."""
         options = self._get_options
         if deadline is not None:
             options = flight.FlightCallOptions(
                 timeout=max(deadline - time.monotonic(), 0.001), headers=self._headers
             )
-        ticket = endpoint.ticket
-        try:
-            # Blocks until the worker has sent the schema.
-            reader = self._opener.run(
-                claim.query_id, lambda: worker.do_get(ticket, options), _cancel_reader
-            )
-            return _DirectStream(self._coordinator, self._watch, self._opener, claim, reader)
-        except BaseException as error:
-            if not isinstance(error, Exception):  # KeyboardInterrupt: the worker goes on
-                self._cancel(claim.query_id)
-            raise _worker_error(self._coordinator, error, claim.query_id) from error
+        call.wait.since = time.monotonic()
+        call.wait.query_id = call.query_id
+        return worker.do_get(ticket, options)
+
+    def _leave_with(self, call: Call) -> None:
+        """Ends a query whose caller left before its id was known."""
+        if call.abandoned:
+            self._cancel(call.query_id)
+            raise errors.Cancelled("the caller has left", query_id=call.query_id)
 
     def _client(self, location: str) -> flight.FlightClient:
         client = self._clients.get(location)
@@ -118,46 +150,37 @@ class Direct:
         return client
 
     def _ask(
-        self, door: flight.FlightClient, body: bytes, deadline: float | None
+        self, door: flight.FlightClient, body: bytes, deadline: float | None, call: Call
     ) -> flight.FlightInfo:
         """GetFlightInfo until the query is claimed."""
-        query_id = None
         while True:
             descriptor = flight.FlightDescriptor.for_command(body)
-            options = self._first_ask_options if query_id is None else self._ask_options
-            ask = partial(door.get_flight_info, descriptor, options)
+            options = self._first_ask_options if call.query_id is None else self._ask_options
             try:
-                info = (
-                    self._opener.run(None, ask, self._cancel_info) if _on_main_thread() else ask()
-                )
+                info = door.get_flight_info(descriptor, options)
             except _FAILURES as error:
-                failed = _coordinator_error(error, query_id)
-                if query_id is not None and isinstance(failed, errors.NotFound):
+                failed = _coordinator_error(error, call.query_id)
+                if call.query_id is not None and isinstance(failed, errors.NotFound):
                     # It knew the query when it was asked first.
                     raise errors.ConnectionFailed(
-                        f"the coordinator has restarted: {failed.message}", query_id=query_id
+                        f"the coordinator has restarted: {failed.message}", query_id=call.query_id
                     ) from error
                 raise failed from error
-            except BaseException:  # KeyboardInterrupt
-                self._cancel(query_id)
-                raise
             if info.endpoints:
                 return info
             claim, _ = _read_claim(info.app_metadata)
-            query_id = claim.query_id
-            if query_id is None:
+            if claim.query_id is None:
                 raise errors.Internal("the coordinator gave neither an endpoint nor a query id")
+            call.query_id = claim.query_id
+            self._leave_with(call)
             if deadline is not None and time.monotonic() > deadline:
-                self._give_up(query_id)
-            body = json.dumps({"wait_for": query_id}).encode()
+                self._give_up(claim.query_id)
+            body = json.dumps({"wait_for": claim.query_id}).encode()
 
     def _cancel(self, query_id: str | None) -> None:
         if query_id is not None:
             with contextlib.suppress(errors.Error):
                 self._coordinator.call("DELETE", f"/v1/queries/{quote(query_id, safe='')}")
-
-    def _cancel_info(self, info: flight.FlightInfo) -> None:
-        self._cancel(_read_claim(info.app_metadata)[0].query_id)
 
     def _give_up(self, query_id: str) -> None:
         try:
@@ -166,68 +189,88 @@ class Direct:
             raise errors.DeadlineExceeded("the query was still waiting", query_id=query_id)
 
 
-class _DirectStream(Stream):
-    """A result that comes from its worker."""
+class _Reading:
+    """A worker's stream, read ahead of its consumer on threads that nobody interrupts."""
 
     def __init__(
-        self,
-        coordinator: Coordinator,
-        watch: Watch,
-        opener: Opener,
-        claim: Claim,
-        reader: flight.FlightStreamReader,
+        self, threads: Threads, watch: Watch, claim: Claim, reader: flight.FlightStreamReader
     ) -> None:
-        self._reader: flight.FlightStreamReader | None = reader
-        super().__init__(claim)
-        self._coordinator = coordinator
+        self.claim = claim
+        self.schema: pa.Schema = reader.schema
+        self._threads = threads
         self._watch = watch
-        self._opener = opener
-        self.schema = reader.schema
+        self._reader = reader
+        # Batches, then None at the end or what broke the stream.
+        self._read: queue.SimpleQueue[pa.RecordBatch | BaseException | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._ready = 0  # how many are in it
+        self._reads = True  # read_ahead is under way, or has been asked for
+        self._ended = False  # the last of it has been read
 
-    def _next(self) -> pa.RecordBatch | None:
-        reader = self._reader
-        if reader is None:
-            raise errors.Cancelled("the result was closed", query_id=self.claim.query_id)
-        try:
-            return self._read(reader).data
-        except StopIteration:
-            self._reader = None
-            return None
-        except BaseException as error:
-            raise _worker_error(self._coordinator, error, self.claim.query_id) from error
+    def read_ahead(self) -> None:
+        """Reads until enough lies ready, or the end."""
+        while True:
+            read = self._read_one()
+            with self._lock:
+                self._ready += 1
+                self._ended = not isinstance(read, pa.RecordBatch)
+                self._reads = not self._ended and self._ready < _AHEAD
+                self._read.put(read)
+                if not self._reads:
+                    return
 
-    def _read(self, reader: flight.FlightStreamReader) -> flight.FlightStreamChunk:
-        query_id = self.claim.query_id
-        if _on_main_thread():
-            return self._opener.run(query_id, reader.read_chunk, _drop)
-        wait = Wait(query_id, reader.cancel)
+    def next(self) -> pa.RecordBatch | BaseException | None:
+        """The next batch; None at the end; what broke the stream. Ctrl-C ends the wait."""
+        read = self._read.get()
+        with self._lock:
+            self._ready -= 1
+            go_on = not self._ended and not self._reads
+            self._reads = self._reads or go_on
+        if go_on:
+            self._threads.start(self.read_ahead)
+        return read
+
+    def close(self) -> None:
+        """Cancels what is left of it. Idempotent."""
+        self._reader.cancel()
+
+    def _read_one(self) -> pa.RecordBatch | BaseException | None:
+        wait = Wait(self.claim.query_id, self._reader.cancel)
         self._watch.begin(wait)
         try:
-            return reader.read_chunk()
+            return self._reader.read_chunk().data
+        except StopIteration:
+            return None
         except BaseException as error:
-            if wait.verdict is not None:
-                raise wait.verdict from error
-            raise
+            return wait.verdict or error
         finally:
             self._watch.end(wait)
 
+
+class _DirectStream(Stream):
+    """A result that comes from its worker."""
+
+    def __init__(self, coordinator: Coordinator, reading: _Reading) -> None:
+        self._reading: _Reading | None = reading
+        super().__init__(reading.claim)
+        self._coordinator = coordinator
+        self.schema = reading.schema
+
+    def _next(self) -> pa.RecordBatch | None:
+        reading = self._reading
+        if reading is None:
+            raise errors.Cancelled("the result was closed", query_id=self.claim.query_id)
+        read = reading.next()
+        if isinstance(read, BaseException):
+            raise _worker_error(self._coordinator, read, self.claim.query_id) from read
+        if read is None:
+            self._reading = None
+        return read
+
     def close(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.cancel()
-
-
-def _on_main_thread() -> bool:
-    """Where Ctrl-C is to end a wait: a call into Flight would have to return first."""
-    return threading.current_thread() is threading.main_thread()
-
-
-def _cancel_reader(reader: flight.FlightStreamReader) -> None:
-    reader.cancel()
-
-
-def _drop(_: Any) -> None:
-    pass
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.close()
 
 
 def _read_claim(metadata: bytes | None) -> tuple[Claim, str | None]:

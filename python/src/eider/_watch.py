@@ -105,33 +105,62 @@ def _look_on(watch: weakref.ref[Watch], stop: threading.Event) -> None:
         del alive
 
 
-class _Call:
+class Call:
     """A function on its way to another thread, and what became of it there."""
 
-    __slots__ = ("_lock", "abandoned", "discard", "done", "error", "function", "result")
+    __slots__ = (
+        "_discard",
+        "_function",
+        "_lock",
+        "abandoned",
+        "done",
+        "error",
+        "query_id",
+        "result",
+        "then",
+        "wait",
+    )
 
-    def __init__(self, function: Callable[[], Any], discard: Callable[[Any], None]) -> None:
-        self.function = function
-        self.discard = discard
+    def __init__(self, function: Callable[[Call], Any], discard: Callable[[Any], None]) -> None:
+        """`discard` gets the function's result when nobody waits for it any more."""
+        self._function = function
+        self._discard = discard
+        #: Set by the function: what to do next on its thread, when the caller has the result.
+        self.then: Callable[[], None] | None = None
+        #: Set by the function: the query, once it is known.
+        self.query_id: str | None = None
         self.result: Any = None
         self.error: BaseException | None = None
+        #: The caller has left: what the function has not begun yet it need not begin.
         self.abandoned = False
+        #: Watched over once the function has named its query here.
+        self.wait = Wait(None, self.abandon)
         self._lock = threading.Lock()  # over `abandoned` and the result
         self.done = threading.Lock()  # held until there is something to see
         self.done.acquire()
 
     def run(self) -> None:
         try:
-            result, error = self.function(), None
+            result, error = self._function(self), None
         except BaseException as raised:
             result, error = None, raised
         with self._lock:
-            if not self.abandoned:
+            wanted = not self.abandoned
+            if wanted:
                 self.result, self.error = result, error
                 self.done.release()
-                return
-        if error is None:
-            self.discard(result)
+        if error is not None:
+            return
+        if not wanted:
+            self._discard(result)
+        elif self.then is not None:
+            self.then()
+
+    def leave(self) -> None:
+        """The caller does not wait any more, and wants no result that it has not seen."""
+        self.abandon()
+        if not self.abandoned and self.error is None:
+            self._discard(self.result)  # it came at this very moment
 
     def abandon(self) -> None:
         """Ends the caller's wait, unless the result is there already."""
@@ -141,54 +170,52 @@ class _Call:
                 self.done.release()
 
 
-class Opener:
+class Threads:
     """Runs calls that nothing can interrupt on threads of its own, so that the caller can leave.
 
-    Thread-safe. Threads are kept for the next call; the handover costs some 20 microseconds.
+    Thread-safe. A thread is kept for the next call. To hand a call over and to be woken costs some
+    0.2 ms on an idle machine, most of it the wait for a sleeping core: few are better than many.
     """
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
         self._threads = 0
 
-    def run(
-        self, query_id: str | None, function: Callable[[], Any], discard: Callable[[Any], None]
-    ) -> Any:
-        """`function()`, watched over where there is a query to watch.
-
-        When the caller leaves - the watch ends its wait, or a KeyboardInterrupt - the call goes on,
-        and `discard` gets its result.
+    def run(self, call: Call) -> Any:
+        """What the call's function returns. When the caller leaves, the function goes on.
 
         Raises:
             errors.Error: the watch's verdict, when it broke the call off.
-            Exception: what `function` raised.
+            KeyboardInterrupt: the caller has left.
+            Exception: what the function raised.
         """
-        call = _Call(function, discard)
-        wait = Wait(query_id, call.abandon)
+        self._watch.begin(call.wait)
+        self.start(call.run)
+        try:
+            call.done.acquire()
+        except BaseException:  # KeyboardInterrupt
+            call.leave()
+            raise
+        finally:
+            self._watch.end(call.wait)
+        if call.error is not None:
+            raise call.error
+        if call.abandoned and call.wait.verdict is not None:
+            raise call.wait.verdict
+        return call.result
+
+    def start(self, function: Callable[[], None]) -> None:
+        """Runs `function`, which does not raise, and does not wait for it."""
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
             else:
-                self._spawn()
-        self._calls.put(call)
-        self._watch.begin(wait)
-        try:
-            call.done.acquire()
-        except BaseException:  # KeyboardInterrupt
-            call.abandon()
-            if not call.abandoned and call.error is None:
-                discard(call.result)  # it came at this very moment
-            raise
-        finally:
-            self._watch.end(wait)
-        if call.error is not None:
-            raise call.error
-        if call.abandoned and wait.verdict is not None:
-            raise wait.verdict
-        return call.result
+                self._threads += 1
+                threading.Thread(target=self._work, name="eider-direct", daemon=True).start()
+        self._calls.put(function)
 
     def close(self) -> None:
         """Ends the idle threads. Idempotent."""
@@ -197,13 +224,9 @@ class Opener:
         for _ in range(threads):
             self._calls.put(None)
 
-    def _spawn(self) -> None:
-        self._threads += 1
-        threading.Thread(target=self._work, name="eider-open", daemon=True).start()
-
     def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call.run()
-            del call
+        while (function := self._calls.get()) is not None:
+            function()
+            del function
             with self._lock:
                 self._idle += 1
