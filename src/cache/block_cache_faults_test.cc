@@ -209,6 +209,9 @@ class BlockCacheOnTmpfs : public BlockCacheFaults {
     CacheTest::SetUp();
     mount_point_ = options_.dir + ".mount";
     fs::create_directories(mount_point_);
+    // What a killed run has left.
+    while (umount2(mount_point_.c_str(), MNT_DETACH) == 0) {
+    }
     if (mount("tmpfs", mount_point_.c_str(), "tmpfs", 0, "size=8m") != 0) {
       GTEST_SKIP() << "a tmpfs cannot be mounted here: " << std::strerror(errno);
     }

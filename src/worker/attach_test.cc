@@ -62,17 +62,21 @@ class AttachTest : public testing::Test {
     return coordinator;
   }
 
-  static Attachments::Options FastOptions() {
+  // Nothing is given up in the time that a test takes.
+  static Attachments::Options Patient() {
     return {.worker_id = "w1",
-            .silence_ms = 10'000,
-            .handshake_ms = 50,
-            .heartbeat_ms = 5,
+            .silence_ms = 600'000,
+            .handshake_ms = 600'000,
+            .heartbeat_ms = 600'000,
             .max_queued = 100,
             .max_streams = 2};
   }
 
+  explicit AttachTest(Attachments::Options options = Patient()) : options_(std::move(options)) {}
+
+  const Attachments::Options options_;
   const protocol::ClusterKey key_ = protocol::ClusterKey::Generate();
-  Attachments attachments_{FastOptions(), key_,
+  Attachments attachments_{options_, key_,
                            [] {
                              protocol::Hello hello;
                              hello.worker_id = "w1";
@@ -85,7 +89,19 @@ class AttachTest : public testing::Test {
                            }};
 };
 
-TEST_F(AttachTest, HelloThenEventsAndHeartbeats) {
+class BeatingAttachTest : public AttachTest {
+ protected:
+  BeatingAttachTest() : AttachTest(Beating()) {}
+
+ private:
+  static Attachments::Options Beating() {
+    Attachments::Options options = Patient();
+    options.heartbeat_ms = 5;
+    return options;
+  }
+};
+
+TEST_F(BeatingAttachTest, HelloThenEventsAndHeartbeats) {
   Coordinator coordinator = Connect("c1", 1);
   EXPECT_EQ(std::get<protocol::Hello>(coordinator.Read()).worker_id, "w1");
   attachments_.Emit(protocol::Started{{.task_id = "t1", .attempt = 2}});
@@ -147,7 +163,7 @@ TEST_F(AttachTest, AnOlderEpochIsToldWhetherTheNewerOneIsStillThere) {
   EXPECT_TRUE(past.End().ok());
 }
 
-TEST_F(AttachTest, ASupersededStreamThatIsNotEndedIsGivenUp) {
+TEST_F(BeatingAttachTest, ASupersededStreamThatIsNotEndedIsGivenUp) {
   Coordinator first = Connect("c2", 2);
   first.Read();
   Coordinator older = Connect("c1", 1);
@@ -176,12 +192,16 @@ TEST_F(AttachTest, AnotherKeyIsDenied) {
 }
 
 TEST_F(AttachTest, AHandshakeThatTakesTooLongIsGivenUp) {
+  Attachments::Options options = Patient();
+  options.handshake_ms = 50;
+  Attachments attachments(
+      options, key_, [] { return protocol::Hello{}; }, [] { return protocol::Heartbeat{}; });
   auto [worker_end, other_end] = PairedChannel::Make();
-  EXPECT_FALSE(attachments_.Serve(*worker_end).ok());
+  EXPECT_FALSE(attachments.Serve(*worker_end).ok());
 }
 
 TEST_F(AttachTest, ACoordinatorThatDoesNotKeepUpIsGivenUp) {
-  Attachments::Options options = FastOptions();
+  Attachments::Options options = Patient();
   options.max_queued = 0;
   Attachments attachments(
       options, key_, [] { return protocol::Hello{}; }, [] { return protocol::Heartbeat{}; });
