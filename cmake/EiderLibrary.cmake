@@ -1,7 +1,7 @@
 # eider_library(NAME SOURCES ... [TESTS ...] [DEPS ...] [PRIVATE_DEPS ...] [TEST_DEPS ...])
 #
 # The library eider_NAME of one folder of src/ and, where TESTS are named, the test program
-# eider_NAME_test from the *_test.cc files beside the code; none where EIDER_WITHOUT_TESTS is set.
+# eider_NAME_test from the *_test.cc files beside the code.
 get_filename_component(eider_source ${CMAKE_CURRENT_LIST_DIR}/../src ABSOLUTE)
 add_library(eider_options INTERFACE)
 target_compile_options(eider_options INTERFACE
@@ -13,7 +13,7 @@ function(eider_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;TESTS;DEPS;PRIVATE_DEPS;TEST_DEPS" ${ARGN})
   add_library(eider_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(eider_${name} PUBLIC eider_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
-  if(ARG_TESTS AND NOT EIDER_WITHOUT_TESTS)
+  if(ARG_TESTS)
     add_executable(eider_${name}_test ${ARG_TESTS})
     target_link_libraries(eider_${name}_test PRIVATE
       eider_${name} ${ARG_TEST_DEPS} GTest::gmock GTest::gtest_main)
