@@ -44,7 +44,7 @@ bench-reads: python ## reads against plain DuckDB, S3 30 ms away behind a link o
 	@$(SETUP) packages bench-packages s3 venv bench
 	@$(PYTHON) bench/reads.py --output build/bench/reads.json $(ARGS)
 
-simulate: python ## the scheduler among modelled workers, into docs/scheduler.md (fifteen minutes); ARGS
+simulate: python ## the scheduler among modelled workers, into docs/scheduler.md (half an hour or more); ARGS
 	@$(SETUP) packages bench-packages bench
 	@build/release/bench/eider_simulate --output build/bench/simulate.json --page docs/scheduler.md $(ARGS)
 
