@@ -62,6 +62,7 @@ Coordinator::Coordinator(Options options, WorkerClientFactory factory, protocol:
           .executor = relays_,
           .clock = clock_,
           .finished_grace_ms = options_.finished_grace_ms,
+          .deadline_grace_ms = options_.deadline_grace_ms,
           .make_ticket = [this](
                              const protocol::Query& query, const schedule::Claim& claim,
                              const WorkerInfo& worker) { return MakeTicket(query, claim, worker); },

@@ -42,6 +42,8 @@ class Coordinator final : public Service {
     // How long a result whose worker has finished it may bring nothing before the worker's
     // connection counts as lost.
     int64_t finished_grace_ms = config::kFinishedGraceMs;
+    // How long after a query's deadline its worker may take to say so.
+    int64_t deadline_grace_ms = 500;
     Notices::Options notices;
     // Where one line for each thing worth telling goes: (is it a warning, the line).
     std::function<void(bool, const std::string&)> log = [](bool, const std::string&) {};

@@ -312,6 +312,17 @@ TEST_F(CoordinatorTest, AResultThatItsWorkerHasFinishedArrivesOrIsLost) {
   }
 }
 
+TEST_F(CoordinatorTest, WhoseTimeIsUpIsToldThoughItsWorkerDoesNotStop) {
+  Coordinator::Options options;
+  options.deadline_grace_ms = 1;
+  Start({"w1"}, options);
+  workers_["w1"]->SetScripts({{.batches = 1, .hang = true}});
+  protocol::Query query = Select();
+  query.timeout_ms = 50;
+  EXPECT_EQ(base::ErrorOf(Submit(query)->WaitForEnd()).code, ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(workers_["w1"]->WaitForCommand().kind, protocol::Command::Kind::kCancel);
+}
+
 TEST_F(CoordinatorTest, TheEndWaitsForWhatTheQueryCostAndNotForLong) {
   Start({"w1"});
   workers_["w1"]->SetScripts({{.batches = 3}, {.batches = 3, .report = false}});

@@ -42,6 +42,7 @@ RelayedQuery::RelayedQuery(RelayContext& context, protocol::Query query, std::st
                            std::shared_ptr<ResultSink> sink)
     : context_(context),
       query_(std::move(query)),
+      deadline_ms_(context.clock.MonotonicMs() + query_.timeout_ms),
       task_id_(std::move(task_id)),
       sink_(std::move(sink)) {}
 
@@ -89,7 +90,21 @@ void RelayedQuery::OnWorkerFinished(const protocol::AttemptId& attempt,
   reported_.NotifyAll();
 }
 
+bool RelayedQuery::IsOverdue() {
+  base::MutexLock lock(mutex_);
+  return running_ && !finished_ && !rejected_ &&
+         context_.clock.MonotonicMs() >= deadline_ms_ + context_.deadline_grace_ms;
+}
+
 void RelayedQuery::Check() {
+  if (IsOverdue()) {
+    context_.dispatcher.Handle(schedule::Cancelled{.task_id = task_id_,
+                                                   .reason = "the query ran longer than its " +
+                                                             std::to_string(query_.timeout_ms) +
+                                                             " ms, and DuckDB has not stopped yet",
+                                                   .code = ErrorCode::kDeadlineExceeded});
+    return;
+  }
   base::MutexLock lock(mutex_);
   if (!running_ || gave_up_ || !worker_finished_ms_ || !reading_since_ms_) return;
   const int64_t since_ms = std::max(*worker_finished_ms_, *reading_since_ms_);
@@ -120,18 +135,22 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> RelayedQuery::Next(RemoteStre
 }
 
 void RelayedQuery::RunAttempt(const schedule::Claim& claim) {
-  {
-    base::MutexLock lock(mutex_);
-    if (finished_ || rejected_) return;
-    running_ = true;
-    worker_gone_ = false;
-    worker_id_ = claim.worker_id;
-    attempt_ = claim.attempt.attempt;
-    worker_finished_ms_.reset();
-    figures_.reset();
-    gave_up_ = false;
-  }
-  Conclude(claim, Stream(claim));
+  if (TakeUp(claim)) return Conclude(claim, Stream(claim));
+  // Its ticket has not left and never will: the slot is free now, not when the claim expires.
+  context_.dispatcher.Handle(schedule::Finished{.attempt = claim.attempt});
+}
+
+bool RelayedQuery::TakeUp(const schedule::Claim& claim) {
+  base::MutexLock lock(mutex_);
+  if (finished_ || rejected_) return false;
+  running_ = true;
+  worker_gone_ = false;
+  worker_id_ = claim.worker_id;
+  attempt_ = claim.attempt.attempt;
+  worker_finished_ms_.reset();
+  figures_.reset();
+  gave_up_ = false;
+  return true;
 }
 
 RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {

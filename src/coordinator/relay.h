@@ -24,6 +24,7 @@ struct RelayContext {
   Executor& executor;
   const base::Clock& clock;
   int64_t finished_grace_ms;  // see Coordinator::Options
+  int64_t deadline_grace_ms;  // the same
   // Makes the ticket for an attempt of the query, for the worker as it is now.
   std::function<std::string(const protocol::Query&, const schedule::Claim&, const WorkerInfo&)>
       make_ticket;
@@ -54,7 +55,9 @@ class RelayedQuery final : public TaskListener,
   void OnWorkerFinished(const protocol::AttemptId& attempt, const protocol::Figures& figures)
       EIDER_EXCLUDES(mutex_);
   // Gives up an attempt whose worker has finished and whose result does not come. The worker may
-  // be in good health while the connection of its results alone is dead.
+  // be in good health while the connection of its results alone is dead. Gives up a query whose
+  // deadline is past and whose worker does not say so: DuckDB may be in a call that does not look
+  // at its interrupt, and keeps the slot; the client need not wait for that.
   void Check() EIDER_EXCLUDES(mutex_);
 
  private:
@@ -66,6 +69,9 @@ class RelayedQuery final : public TaskListener,
   };
 
   void RunAttempt(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
+  bool IsOverdue() EIDER_EXCLUDES(mutex_);
+  // False where the query is over already.
+  bool TakeUp(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
   Result Stream(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
   arrow::Status Copy(RemoteStream& stream) EIDER_EXCLUDES(mutex_);
   // Marks what waits for the worker, for Check().
@@ -84,6 +90,7 @@ class RelayedQuery final : public TaskListener,
 
   RelayContext& context_;
   const protocol::Query query_;
+  const int64_t deadline_ms_;
   const std::string task_id_;
   const std::shared_ptr<ResultSink> sink_;
   bool delivered_ = false;    // used by the thread that has the sink

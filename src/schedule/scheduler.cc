@@ -82,7 +82,7 @@ void Scheduler::State::On(const Submitted& event) {
 
 void Scheduler::State::On(const Cancelled& event) {
   TaskRecord* task = FindTask(event.task_id);
-  if (task != nullptr) End(*task, ErrorFor(base::ErrorCode::kCancelled, event.reason));
+  if (task != nullptr) End(*task, ErrorFor(event.code, event.reason));
 }
 
 void Scheduler::State::End(TaskRecord& task, std::optional<base::ErrorInfo> error) {

@@ -100,9 +100,10 @@ struct Lost {
 struct Refused {  // the worker had no slot for it: back to the head of its line
   protocol::AttemptId attempt;
 };
-struct Cancelled {  // by the client: leaves its line, or is cancelled where it runs
+struct Cancelled {  // by the client, or for it: leaves its line, or is cancelled where it runs
   std::string task_id;
   std::string reason;
+  base::ErrorCode code = base::ErrorCode::kCancelled;
 };
 struct WorkerUp {  // attached (again); `running` is what it says it runs
   std::string worker_id;

@@ -87,13 +87,15 @@ arrow::Result<protocol::Command> Admission::AdmitCommand(std::string_view sealed
   return command;
 }
 
-void Admission::Revoke(const protocol::AttemptId& attempt) {
+bool Admission::Revoke(const protocol::AttemptId& attempt) {
   const int newest = attempt.attempt == 0 ? std::numeric_limits<int>::max() : attempt.attempt;
   const int64_t now_ms = clock_.MonotonicMs();
   base::MutexLock lock(mutex_);
   tasks_.Forget(now_ms);
-  if (tasks_.full()) return;
+  if (tasks_.full()) return false;
+  const bool unused = tasks_.Newest(attempt.task_id) < attempt.attempt;
   tasks_.Remember(attempt.task_id, newest, now_ms + kRevokedMs);
+  return unused && attempt.attempt > 0;
 }
 
 void Admission::Drain() {

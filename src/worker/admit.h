@@ -65,8 +65,9 @@ class Admission {
   // The command in `sealed`, once. Errors: PERMISSION_DENIED as for a ticket.
   arrow::Result<protocol::Command> AdmitCommand(std::string_view sealed);
 
-  // Refuses later tickets of this attempt and older ones (attempt 0: all of the task's).
-  void Revoke(const protocol::AttemptId& attempt);
+  // Refuses later tickets of this attempt and older ones (attempt 0: all of the task's). Whether
+  // the attempt, which is not 0, had not come yet: it never runs then.
+  bool Revoke(const protocol::AttemptId& attempt);
 
   // Closes the gate for good.
   void Drain();

@@ -103,10 +103,11 @@ TEST_F(AdmissionTest, UsedTwiceOrOfAnOlderAttempt) {
 }
 
 TEST_F(AdmissionTest, ARevokedAttemptDoesNotRun) {
-  admission_.Revoke({.task_id = "t1", .attempt = 1});
+  EXPECT_TRUE(admission_.Revoke({.task_id = "t1", .attempt = 1})) << "it never runs";
   ExpectDenied(Bring(Ticket("t1", 1)), "cancelled");
   EXPECT_TRUE(Bring(Ticket("t1", 2)).ok());
-  admission_.Revoke({.task_id = "t1", .attempt = 0});
+  EXPECT_FALSE(admission_.Revoke({.task_id = "t1", .attempt = 2})) << "it runs";
+  EXPECT_FALSE(admission_.Revoke({.task_id = "t1", .attempt = 0}));
   ExpectDenied(Bring(Ticket("t1", 9)), "cancelled");
 }
 

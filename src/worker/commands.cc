@@ -46,9 +46,13 @@ arrow::Status Worker::Execute(std::string_view sealed) {
 }
 
 void Worker::CancelTask(const protocol::Command& command) {
-  // Its ticket may still be on its way.
-  admission_.Revoke(command.attempt);
   const std::string why = command.reason.empty() ? "the query was cancelled" : command.reason;
+  // Its ticket may still be on its way, or never come: its slot is free now.
+  if (admission_.Revoke(command.attempt)) {
+    attachments_.Emit(protocol::Finished{
+        .attempt = command.attempt,
+        .error = base::ErrorInfo{.code = ErrorCode::kCancelled, .message = why}});
+  }
   for (const auto& task : tasks_.All()) {
     if (Matches(task->attempt(), command.attempt)) {
       task->Interrupt(MakeError(ErrorCode::kCancelled, why));

@@ -62,14 +62,14 @@ class WorkerTest : public testing::Test {
   }
 
   arrow::Status Command(protocol::Command::Kind kind, const std::string& task_id = "",
-                        const std::vector<std::string>& urls = {}) {
+                        const std::vector<std::string>& urls = {}, int attempt = 0) {
     protocol::Command command;
     command.kind = kind;
     command.worker_id = "w1";
     command.boot_id = worker_->boot_id();
     command.expires_at_ms = clock_.MonotonicMs() + 60'000;
     command.nonce = std::to_string(++nonce_);
-    command.attempt = {.task_id = task_id, .attempt = 0};
+    command.attempt = {.task_id = task_id, .attempt = attempt};
     command.urls = urls;
     return worker_->Execute(SealCommand(command, key_));
   }
@@ -106,6 +106,21 @@ TEST_F(WorkerTest, ATaskRunsAndItsCoordinatorHearsOfIt) {
   const auto finished = std::get<protocol::Finished>(next_event());
   EXPECT_FALSE(finished.error.has_value());
   EXPECT_EQ(finished.figures.rows, 2);
+  coordinator_end.reset();
+  EXPECT_TRUE(served.get().ok());
+}
+
+TEST_F(WorkerTest, TheSlotOfATicketThatIsCancelledOnItsWayIsFreeAtOnce) {
+  auto [worker_end, coordinator_end] = protocol::PairedChannel::Make();
+  auto served = std::async(std::launch::async,
+                           [&, channel = worker_end.get()] { return worker_->Attach(*channel); });
+  auto session = *protocol::Session::Connect(*coordinator_end, key_, "c1", 1);
+  ASSERT_TRUE(std::holds_alternative<protocol::Hello>(**session->Receive()));
+  ASSERT_TRUE(Command(protocol::Command::Kind::kCancel, "t1", {}, 1).ok());
+  protocol::Message message = **session->Receive();
+  while (std::holds_alternative<protocol::Heartbeat>(message)) message = **session->Receive();
+  EXPECT_EQ(std::get<protocol::Finished>(message).attempt.task_id, "t1");
+  EXPECT_EQ(ErrorOf(Run("t1", "give 1").status()).code, ErrorCode::kPermissionDenied);
   coordinator_end.reset();
   EXPECT_TRUE(served.get().ok());
 }

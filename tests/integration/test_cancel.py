@@ -35,6 +35,7 @@ from support.waiting import wait_until
 TOLD_MS = 50
 FREE_MS = 200
 TRIES = 3
+CLAIM_EXPIRY_MS = 5_000
 
 BIG = 1_000_000_000_000
 
@@ -431,6 +432,47 @@ def test_a_waiting_task_leaves_its_line(
 def status_text(cluster: Cluster) -> str:
     command = [str(eider_binary()), "status", "--url", cluster.url]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def test_a_burst_of_clients_that_leave_at_once_holds_no_slot(site: Site) -> None:
+    """Their tickets never reach a worker, which could not say that they have ended."""
+    for number in range(60):
+        with http.Connection(site.cluster.url) as connection:
+            connection.post("/read", {"query": f"SELECT {number} AS leaves"})
+    with site.cluster.client() as client:
+        result = client.query("SELECT 1")
+        assert result.fetchall() == [(1,)]
+        assert (result.info.queue_ms or 0) < CLAIM_EXPIRY_MS / 2
+
+
+def test_a_client_that_leaves_behind_many_requests_is_seen_to_leave(site: Site) -> None:
+    sql, marker = site.query("scan")
+    with http.Connection(site.cluster.url) as connection:
+        connection.post("/read", {"query": sql})
+        site.running(marker, "scan")
+        with contextlib.suppress(OSError):  # the server may have closed before all was sent
+            connection.send(
+                f"GET /healthz HTTP/1.1\r\nHost: {connection.host}\r\n\r\n".encode() * 3000
+            )
+    wait_until(
+        "it is cancelled", lambda: (site.cluster.query_of(marker) or {})["state"] == "failed", 10
+    )
+
+
+def test_whose_time_is_up_is_told_though_duckdb_goes_on(make_cluster: MakeCluster) -> None:
+    own = make_cluster(
+        workers=1, worker_options=["--slots", "1", "--threads", "2", "--memory-limit", "3GiB"]
+    )
+    sql = "SELECT len(list_sort(range(30000000 + i))) AS late FROM range(1) t(i)"
+    began = time.monotonic()
+    reply = http.post(own.url, "/read", {"query": sql, "timeout_ms": 1000})
+    took_s = time.monotonic() - began
+    occupied = own.worker_status("w1")["occupied"]
+    print(f"told after {took_s:.2f} s")
+    assert reply.status == 504, reply.body
+    assert reply.json()["code"] == "DEADLINE_EXCEEDED"
+    assert occupied == 1, "DuckDB was done: make the list longer"
+    assert took_s < 3
 
 
 def test_a_call_that_cannot_be_interrupted_keeps_its_slot_and_is_shown(

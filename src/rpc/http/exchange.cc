@@ -96,7 +96,8 @@ void Exchange::GiveUp(const std::string& reason) {
 }
 
 // Reads ahead while the query runs, for the one thing that it wants to know: that the client closed
-// its side. What else comes is the next request's; past the limit it waits in the kernel.
+// its side. What else comes is the next request's. Past the limit a close could no longer be seen
+// behind it, and the query would run for nobody: who sends so much is taken for gone.
 Awaitable<void> Exchange::Watch() {
   const auto limit = static_cast<size_t>(options_.max_pipelined_bytes);
   while (!stop_watching_ && peer_.inbound().size() < limit) {
@@ -107,6 +108,7 @@ Awaitable<void> Exchange::Watch() {
     if (!stop_watching_) gone_ = true;
     break;
   }
+  if (!stop_watching_ && peer_.inbound().size() >= limit) gone_ = true;
   watching_ = false;
   signal_.cancel();
 }

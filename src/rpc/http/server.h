@@ -31,7 +31,7 @@ class HttpServer {
     int64_t max_sql_bytes = 1 << 20;      // SQL of so many or more is refused
     int64_t max_json_result_bytes = int64_t{256} << 20;  // of Arrow data, in a buffered answer
     int64_t max_waiting_bytes = 8 << 20;     // of one streamed result, between relay and socket
-    int64_t max_pipelined_bytes = 64 << 10;  // read ahead while a query runs
+    int64_t max_pipelined_bytes = 64 << 10;  // read ahead while a query runs; more: gone
     int64_t idle_timeout_ms = 75'000;        // between requests
     int64_t header_timeout_ms = 10'000;      // from a request's first byte to its header's end
     int64_t body_timeout_ms = 60'000;        // from there to the body's end
