@@ -41,6 +41,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         server.put("broken", "truncated.parquet", whole[: len(whole) // 2])
         server.put("broken", "cut-in-the-middle.parquet", whole[:2000] + whole[5000:])
         server.put("broken", "empty.parquet", b"")
+        server.put("broken", "bytes-missing.parquet", b"PAR1" + whole[4000:])
+        server.put("broken", "plain.csv.gz", b"a,b\n1,2\n")
         server.make_bucket("out")
         server.make_bucket(READS)
         yield server

@@ -8,9 +8,11 @@ import math
 import uuid
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -137,6 +139,30 @@ def test_numpy() -> None:
     assert type(encode(np.float64(1.5))) is float
     assert encode(np.array([1, 2])) == [1, 2]
     assert encode(np.bool_(True)) is True
+
+
+def test_pandas_nulls() -> None:
+    assert encode(pd.NaT) is None
+    assert encode(pd.NA) is None
+
+
+@pytest.mark.parametrize(
+    "value", [np.timedelta64(5, "ns"), np.timedelta64(5, "M"), np.datetime64(5, "ns")]
+)
+def test_numpy_times_that_are_bare_numbers_to_numpy(value: Any) -> None:
+    with pytest.raises(TypeError, match="convert"):
+        encode(value)
+
+
+def test_a_time_in_a_zone_without_an_offset() -> None:
+    with pytest.raises(ValueError, match="no offset"):
+        encode(dt.time(1, tzinfo=ZoneInfo("Asia/Tokyo")))
+
+
+def test_past_the_years_in_utc() -> None:
+    ahead = dt.timezone(dt.timedelta(hours=9))
+    with pytest.raises(ValueError, match="UTC"):
+        encode(dt.datetime(1, 1, 1, tzinfo=ahead))
 
 
 def test_positional_and_named() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import eider
@@ -21,6 +22,7 @@ from stubs import (
     error_object,
     json_answer,
     record,
+    stream_bytes,
 )
 
 Serve = Callable[[Callable[[Request], Answer]], HttpStub]
@@ -41,6 +43,31 @@ def test_all_forms_of_one_result(serve: Serve) -> None:
         assert result.fetchall()[999] == (999, "x")
         assert result.reader().read_all().equals(TABLE)
         assert server.paths() == ["POST /read"]
+
+
+def test_frames_keep_integers_beside_nulls(serve: Serve) -> None:
+    """A float has no room for them all."""
+    large = 2**53 + 1
+    names = ["i", "i", "i_1", "b", "s", "l"]
+    columns = [
+        pa.array([large, None]),
+        pa.array([1, 2]),
+        pa.array([None, 3], pa.uint8()),
+        pa.array([True, None]),
+        pa.array([{"a": large}, {"a": None}]),
+        pa.array([[large, None], None]),
+    ]
+    table = pa.Table.from_arrays(columns, names)
+    with Client(serve(lambda _: arrow_answer(stream_bytes(table))).url) as client:
+        result = client.query("q")
+        frame = result.df()
+        assert list(frame.columns) == ["i", "i_2", "i_1", "b", "s", "l"]
+        assert [str(kind) for kind in frame.dtypes[:4]] == ["Int64", "int64", "UInt8", "boolean"]
+        assert frame["i"][0] == large
+        assert frame["i"].isna()[1]
+        assert frame["s"][0] == {"a": large}
+        assert list(frame["l"][0]) == [large, None]
+        assert result.pl().columns == list(frame.columns)
 
 
 def test_a_reader_is_taken_once(serve: Serve) -> None:

@@ -234,6 +234,11 @@ TEST(Load, NeverShowsASecret) {
               "AWS_ACCESS_KEY_ID");
 }
 
+TEST(Load, NeverShowsThePasswordOfAUrl) {
+  const std::string message = WorkerError({}, {{"AWS_ENDPOINT_URL", "ftp://user:hush@h:1"}});
+  EXPECT_THAT(message, HasSubstr("'ftp://***@h:1'"));
+}
+
 TEST(Load, RefusesToListenBeyondLoopbackWithoutAKey) {
   EXPECT_THAT(WorkerError({"--bind", "0.0.0.0"}), HasSubstr("eider keygen FILE"));
   EXPECT_THAT(Coordinator({}, {{"EIDER_BIND", "10.1.2.3"}}).status().message(),

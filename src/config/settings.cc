@@ -5,10 +5,18 @@
 namespace eider::config {
 namespace {
 
+// A URL without the name and password that may be in it.
+std::string WithoutUser(std::string text) {
+  const size_t scheme = text.find("://");
+  const size_t at = text.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return text;
+  return text.replace(scheme + 3, at - (scheme + 3), "***");
+}
+
 std::string Shown(const Given& given) {
   if (given.spec->secret) return "(not shown)";
   std::string text;
-  for (const std::string& one : given.texts) text += (text.empty() ? "" : ",") + one;
+  for (const std::string& one : given.texts) text += (text.empty() ? "" : ",") + WithoutUser(one);
   return "'" + text + "'";
 }
 

@@ -104,7 +104,11 @@ arrow::Result<std::shared_ptr<arrow::Schema>> ExportSchema(
   ArrowSchema exported;
   exported.release = nullptr;
   duckdb::ArrowConverter::ToArrowSchema(&exported, types, names, properties);
-  return arrow::ImportSchema(&exported);
+  auto schema = arrow::ImportSchema(&exported);
+  if (schema.ok()) return schema;
+  return base::MakeError(base::ErrorCode::kInvalidQuery,
+                         "a column's type has no Arrow form (" + schema.status().message() +
+                             "): cast it, with CAST(... AS JSON) or CAST(... AS VARCHAR)");
 }
 
 // Which column it was that has no Arrow export.

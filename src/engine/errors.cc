@@ -18,11 +18,17 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// Below its message DuckDB quotes the SQL, whose words say nothing of what failed.
+std::string MessageOf(const duckdb::ErrorData& error) {
+  const std::string& whole = error.RawMessage();
+  return whole.substr(0, whole.find("\n\nLINE "));
+}
+
 // DuckDB knows a failed request's status only where there was an answer; 0 else.
 int HttpStatusOf(const duckdb::ErrorData& error) {
   const auto found = error.ExtraInfo().find("status_code");
   if (found != error.ExtraInfo().end()) return std::atoi(found->second.c_str());
-  const std::string& message = error.RawMessage();
+  const std::string message = MessageOf(error);
   // Older paths of httpfs only say it in words: "HTTP 404 (Not Found)", "HTTP code 403".
   for (const int status : {400, 401, 403, 404, 429, 500, 502, 503, 504}) {
     const std::string digits = std::to_string(status);
@@ -36,7 +42,7 @@ int HttpStatusOf(const duckdb::ErrorData& error) {
 
 // S3 answers 404 with such a body where it does not know the key id.
 bool IsUnknownKey(const duckdb::ErrorData& error) {
-  const std::string& message = error.RawMessage();
+  const std::string message = MessageOf(error);
   return Contains(message, "access key") || Contains(message, "AccessKey");
 }
 
@@ -68,16 +74,28 @@ ErrorCode CodeOfHttp(const duckdb::ErrorData& error) {
 
 // IOException covers everything from a missing file to a broken connection; only words tell.
 ErrorCode CodeOfIo(const duckdb::ErrorData& error) {
-  const std::string& message = error.RawMessage();
+  const std::string message = MessageOf(error);
   if (HttpStatusOf(error) != 0) return CodeOfHttp(error);
   constexpr std::array kMissing = {"No files found", "No such file", "does not exist", "not found"};
   const auto says = [&](const char* words) { return Contains(message, words); };
+  // However often it is asked again.
+  constexpr std::array kWrong = {"is not empty!", "not a GZIP stream", "Invalid query parameters",
+                                 "URL needs to contain"};
+  if (std::ranges::any_of(kWrong, says)) return ErrorCode::kInvalidQuery;
   if (std::ranges::any_of(kMissing, says)) return ErrorCode::kNotFound;
   constexpr std::array kFull = {"No space left", "max_temp_directory_size", "disk space"};
   if (std::ranges::any_of(kFull, says)) return ErrorCode::kResourceExhausted;
   constexpr std::array kRemote = {"onnection", "Timeout", "timeout", "timed out", "URL", "://"};
   if (std::ranges::any_of(kRemote, says)) return ErrorCode::kStorageUnavailable;
   return ErrorCode::kInvalidQuery;
+}
+
+// Exceptions of other libraries' come as INVALID; these are the Parquet reader's, of a file that is
+// not what its footer says.
+bool IsBrokenParquet(const duckdb::ErrorData& error) {
+  const std::string message = MessageOf(error);
+  return Contains(message, "TProtocolException") ||
+         Contains(message, "registered for bytes outside file");
 }
 
 // The extra information of an exception that carries one of our own errors.
@@ -99,10 +117,11 @@ ErrorCode CodeOf(const duckdb::ErrorData& error) {
       return CodeOfHttp(error);
     case ExceptionType::IO:
       return CodeOfIo(error);
+    case ExceptionType::INVALID:
+      return IsBrokenParquet(error) ? ErrorCode::kInvalidQuery : ErrorCode::kInternal;
     case ExceptionType::INTERNAL:
     case ExceptionType::FATAL:
     case ExceptionType::NULL_POINTER:
-    case ExceptionType::INVALID:
     case ExceptionType::UNKNOWN_TYPE:
       return ErrorCode::kInternal;
     default:
@@ -145,6 +164,15 @@ void NameFile(const std::vector<std::string>& files, std::string* message) {
   }
 }
 
+// The Parquet reader names no file in these.
+void NameBrokenParquet(const std::vector<std::string>& files, std::string* message) {
+  constexpr size_t kMostNamed = 3;
+  *message += "\nA Parquet file that the query reads is damaged";
+  for (size_t i = 0; i < std::min(files.size(), kMostNamed); ++i) {
+    *message += (i == 0 ? ": " : ", ") + files[i];
+  }
+}
+
 }  // namespace
 
 arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext& context) {
@@ -163,6 +191,11 @@ arrow::Status TranslateError(const duckdb::ErrorData& error, const ErrorContext&
               "\": it is not an allowed path, and no table of this name exists";
   }
   AdviseExtension(&message);
+  if (error.Type() == duckdb::ExceptionType::INVALID && IsBrokenParquet(error)) {
+    NameBrokenParquet(context.files, &message);
+  }
+  // Of a defect of DuckDB's: addresses and folders of this machine.
+  message.resize(std::min(message.size(), message.find("\n\nStack Trace:")));
   if (code == ErrorCode::kPermissionDenied || code == ErrorCode::kNotFound ||
       code == ErrorCode::kStorageUnavailable) {
     NameFile(context.files, &message);

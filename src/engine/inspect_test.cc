@@ -153,6 +153,12 @@ TEST(InspectTest, RefusesExtensionsAndFunctions) {
   EXPECT_THAT(ErrorOf("FROM Query_Table('t')").message, HasSubstr("query_table"));
 }
 
+TEST(InspectTest, RefusesWhatDuckDBWouldNotReadToItsEnd) {
+  const base::ErrorInfo error = ErrorOf(std::string("SELECT 1\0, 2", 13));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidQuery);
+  EXPECT_THAT(error.message, HasSubstr("byte 8"));
+}
+
 TEST(InspectTest, RefusesS3Parameters) {
   for (const char* url :
        {"s3://b/k?s3_endpoint=h", "s3://b/k?S3_Region=x", "s3://b/k?x=1&s3_use_ssl=false",

@@ -119,6 +119,12 @@ duckdb::unique_ptr<duckdb::SQLStatement> TakeMain(duckdb::unique_ptr<duckdb::SQL
 arrow::Result<AllowedStatement> ParseAllowed(const std::string& sql,
                                              const protocol::Arguments& arguments, bool write) {
   AllowedStatement out;
+  // DuckDB would read no further, and answer another question.
+  if (const size_t nul = sql.find('\0'); nul != std::string::npos) {
+    return MakeError(
+        ErrorCode::kInvalidQuery,
+        "byte " + std::to_string(nul) + " of the SQL is NUL: take it out, or use chr(0)");
+  }
   try {
     duckdb::Parser parser;
     parser.ParseQuery(sql);

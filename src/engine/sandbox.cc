@@ -69,7 +69,10 @@ class Runner {
   arrow::Status Failed(const duckdb::ErrorData& error, const std::string& what) const {
     const arrow::Status status =
         TranslateError(error, {.credentials = CredentialsOf(database_), .files = {}});
-    return MakeError(ErrorCode::kInvalidQuery, what + ": " + base::ErrorOf(status).message);
+    std::string message = base::ErrorOf(status).message;
+    // The line that DuckDB quotes may hold a secret that was not made yet.
+    message.resize(std::min(message.size(), message.find("\n\nLINE ")));
+    return MakeError(ErrorCode::kInvalidQuery, what + ": " + message);
   }
 
   duckdb::Connection connection_;

@@ -164,6 +164,16 @@ TEST_F(SandboxTest, SettingsOfCredentialsAreRefusedInTheInitSql) {
   EXPECT_THAT(base::ErrorOf(engine.status()).message, HasSubstr("CREATE SECRET"));
 }
 
+TEST_F(SandboxTest, AWrongInitSqlIsNotQuoted) {
+  EngineOptions options = Options();
+  options.init_sql = "CREATE SECRET (TYPE s3, KEY_ID 'k', SECRET 'not-for-a-log' nosuch 'x');";
+  const auto engine = Engine::Open(options);
+  ASSERT_FALSE(engine.ok());
+  const std::string message = base::ErrorOf(engine.status()).message;
+  EXPECT_THAT(message, HasSubstr("syntax error at or near \"nosuch\""));
+  EXPECT_THAT(message, Not(HasSubstr("not-for-a-log")));
+}
+
 TEST_F(SandboxTest, AnUnreachableStoreIsUnavailable) {
   const auto engine = OpenEngine(Options());
   const auto error = ErrorFrom(*engine, Sql("FROM read_parquet('s3://b/k.parquet')"));

@@ -295,11 +295,53 @@ def test_write_path_refuses_too(cluster: Cluster, sql: str, status: int, code: s
         ("s3://broken/truncated.parquet", 400, "INVALID_QUERY"),
         ("s3://broken/cut-in-the-middle.parquet", 400, "INVALID_QUERY"),
         ("s3://broken/empty.parquet", 400, "INVALID_QUERY"),
+        ("s3://broken/bytes-missing.parquet", 400, "INVALID_QUERY"),
     ],
 )
 def test_object_that_is_no_good(cluster: Cluster, url: str, status: int, code: str) -> None:
     message = refused(cluster, {"query": f"SELECT * FROM read_parquet('{url}')"}, status, code)
     assert url in message
+
+
+@pytest.mark.parametrize("word", ["1", "'not found'", "'No space left'", "'HTTP 403'", "'://'"])
+def test_the_words_of_the_sql_say_nothing_of_its_error(cluster: Cluster, word: str) -> None:
+    sql = f"SELECT {word} FROM read_csv('s3://broken/x?.csv')"
+    refused(cluster, {"query": sql}, 400, "INVALID_QUERY")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO 's3://out'",
+        "COPY (SELECT a FROM 's3://broken/plain.csv.gz' t(a)) TO 's3://out/x.parquet'",
+    ],
+)
+def test_what_no_second_try_mends(cluster: Cluster, sql: str) -> None:
+    refused(cluster, {"query": sql}, 400, "INVALID_QUERY", "/write")
+
+
+def test_sql_with_a_nul_is_not_cut_there(cluster: Cluster) -> None:
+    message = refused(cluster, {"query": "SELECT 1\0, 2"}, 400, "INVALID_QUERY")
+    assert "byte 8" in message
+
+
+def test_a_type_too_deep_for_arrow(cluster: Cluster) -> None:
+    sql = "SELECT " + "[" * 70 + "1" + "]" * 70
+    assert "cast it" in refused(cluster, {"query": sql}, 400, "INVALID_QUERY")
+
+
+def test_a_defect_of_duckdbs_shows_no_address(cluster: Cluster) -> None:
+    message = refused(cluster, {"query": "FROM repeat_row(1, num_rows=>-5)"}, 500, "INTERNAL")
+    assert "Stack Trace" not in message
+
+
+def test_flight_has_the_limits_of_http(cluster: Cluster) -> None:
+    padding = " " * (1 << 20)
+    with cluster.client(delivery="direct") as client:
+        with pytest.raises(eider.InvalidQuery, match="fewer than 1048576"):
+            client.query("SELECT 1" + padding).arrow()
+        with pytest.raises(eider.InvalidQuery, match="more than 8388608"):
+            client.query("SELECT len(?)", ["x" * (9 << 20)]).arrow()
 
 
 def test_missing_object_is_the_same_error_by_direct_delivery(cluster: Cluster) -> None:

@@ -66,11 +66,18 @@ def _encode_scalar(value: Any) -> Any:
     if isinstance(value, float):
         # numpy.float64 is a float too; float() gives the plain one.
         return float(value) if math.isfinite(value) else _typed("DOUBLE", repr(float(value)))
+    package = type(value).__module__.partition(".")[0]
+    if package == "pandas" and type(value).__name__ in ("NAType", "NaTType"):
+        return None
     for types, encoder in _ENCODERS:
         if isinstance(value, types):
             return encoder(value)
-    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
-        return encode(value.tolist())
+    if package == "numpy" and hasattr(value, "tolist"):
+        plain = value.tolist()
+        # Of nanoseconds, months and years numpy makes bare numbers.
+        if type(plain) is int and value.dtype.kind in "mM":
+            raise TypeError(f"a parameter of type {value.dtype} has no SQL value: convert it first")
+        return encode(plain)
     raise TypeError(f"a parameter of type {type(value).__name__} has no SQL value")
 
 
@@ -101,11 +108,16 @@ def _decimal(value: decimal.Decimal) -> dict[str, str]:
 def _datetime(value: datetime.datetime) -> dict[str, str]:
     if value.tzinfo is None:
         return _typed("TIMESTAMP", value.isoformat(sep=" "))
-    text = value.astimezone(datetime.timezone.utc).isoformat(sep=" ")
-    return _typed("TIMESTAMP WITH TIME ZONE", text)
+    try:
+        utc = value.astimezone(datetime.timezone.utc)
+    except OverflowError as error:
+        raise ValueError(f"{value} is outside of the years 1 to 9999 in UTC") from error
+    return _typed("TIMESTAMP WITH TIME ZONE", utc.isoformat(sep=" "))
 
 
 def _time(value: datetime.time) -> dict[str, str]:
+    if value.tzinfo is not None and value.utcoffset() is None:
+        raise ValueError(f"the time {value} in {value.tzinfo} has no offset without a date")
     name = "TIME" if value.tzinfo is None else "TIME WITH TIME ZONE"
     return _typed(name, value.isoformat())
 

@@ -77,6 +77,19 @@ class Info:
     record: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
+# pandas' types that know NULL.
+_PANDAS_TYPES = {
+    pa.bool_(): "boolean",
+    pa.int8(): "Int8",
+    pa.int16(): "Int16",
+    pa.int32(): "Int32",
+    pa.int64(): "Int64",
+    pa.uint8(): "UInt8",
+    pa.uint16(): "UInt16",
+    pa.uint32(): "UInt32",
+    pa.uint64(): "UInt64",
+}
+
 _CLAIM_FIELDS = ("state", "worker", "location", "reason", "attempt", "queue_ms")
 # Of the worker's report, which comes when the query has ended.
 _FIGURES = (
@@ -98,6 +111,21 @@ _FIGURES = (
     "hedges",
     "cost_usd",
 )
+
+
+def _with_unique_names(table: pa.Table) -> pa.Table:
+    given = table.column_names
+    taken = set(given)
+    if len(taken) == len(given):
+        return table
+    names: list[str] = []
+    for name in given:
+        unique, number = name, 0
+        while unique in names or (number and unique in taken):
+            number += 1
+            unique = f"{name}_{number}"
+        names.append(unique)
+    return table.rename_columns(names)
 
 
 class Result:
@@ -168,23 +196,49 @@ class Result:
             return self._table
 
     def df(self) -> pandas.DataFrame:
-        """The whole result as a pandas DataFrame. Needs ``eider[pandas]``. Raises as `arrow`."""
-        frame: pandas.DataFrame = self.arrow().to_pandas()
+        """The whole result as a pandas DataFrame. Needs ``eider[pandas]``. Raises as `arrow`.
+
+        As in DuckDB, integers and booleans with NULLs among them are of pandas' nullable types, and
+        of columns with one name the later ones get ``_1``, ``_2``.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("Result.df() needs pandas: pip install 'eider[pandas]'") from error
+        table = _with_unique_names(self.arrow())
+        # NaN for NULL would make doubles of integers, which changes those past 2^53.
+        frame: pandas.DataFrame = table.to_pandas(integer_object_nulls=True)
+        for at, column in enumerate(table.columns):
+            name = _PANDAS_TYPES.get(column.type)
+            if name is not None and column.null_count:
+                kind = pandas.api.types.pandas_dtype(name)
+                frame.isetitem(at, column.to_pandas(types_mapper={column.type: kind}.get))
         return frame
 
     def pl(self) -> polars.DataFrame:
-        """The whole result as a polars DataFrame. Needs ``eider[polars]``. Raises as `arrow`."""
+        """The whole result as a polars DataFrame. Needs ``eider[polars]``. Raises as `arrow`.
+
+        Of columns with one name the later ones get ``_1``, ``_2``, as in DuckDB.
+        """
         try:
             import polars
         except ImportError as error:
             raise ImportError("Result.pl() needs polars: pip install 'eider[polars]'") from error
-        frame = polars.from_arrow(self.arrow())
+        frame = polars.from_arrow(_with_unique_names(self.arrow()))
         if not isinstance(frame, polars.DataFrame):
             raise TypeError("the result is no table")
         return frame
 
     def fetchall(self) -> list[tuple[Any, ...]]:
-        """The whole result as a list of rows. Raises as `arrow`."""
+        """The whole result as a list of rows. Raises as `arrow`.
+
+        The values are Arrow's, as DuckDB's own export makes them: a HUGEINT is a Decimal, a UUID a
+        str, a MAP a list of pairs. BIT and BIGNUM are bytes, TIME WITH TIME ZONE loses its zone and
+        a UHUGEINT of 2^127 or more its value: cast these to VARCHAR.
+
+        Raises:
+            OverflowError: a date or time that Python has none for, such as ``infinity``.
+        """
         table = self.arrow()
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "config/limits.h"
 #include "protocol/any_query.h"
 #include "protocol/query.h"
 #include "protocol/value.h"
@@ -27,6 +28,7 @@ using base::MakeError;
 using protocol::Value;
 
 constexpr char kClientHeader[] = "x-eider-client";
+constexpr size_t kMaxClientBytes = 256;  // of its value, as at the HTTP door
 // How long to wait for a claim before answering without one; a client that asks for less gets it.
 constexpr char kWaitHeader[] = "x-eider-wait-ms";
 constexpr int64_t kLongPollMs = 10'000;
@@ -39,10 +41,27 @@ struct Request {
   std::string wait_for;
 };
 
+arrow::Result<protocol::Query> DecodeQuery(const std::string& command) {
+  ARROW_ASSIGN_OR_RAISE(protocol::Query query, protocol::DecodeAnyQuery(command));
+  if (static_cast<int64_t>(query.sql.size()) >= config::kMaxSqlBytes) {
+    return MakeError(ErrorCode::kInvalidQuery,
+                     "query: its SQL has " + std::to_string(query.sql.size()) +
+                         " bytes; it must have fewer than " + std::to_string(config::kMaxSqlBytes) +
+                         ". Long lists go into args");
+  }
+  return query;
+}
+
+// With the limits that the HTTP door has.
 arrow::Result<Request> DecodeRequest(const std::string& command) {
+  if (static_cast<int64_t>(command.size()) > config::kMaxBodyBytes) {
+    return MakeError(ErrorCode::kInvalidQuery, "the command has " + std::to_string(command.size()) +
+                                                   " bytes, more than " +
+                                                   std::to_string(config::kMaxBodyBytes));
+  }
   Request request;
   if (command.find("\"wait_for\"") == std::string::npos) {
-    ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeAnyQuery(command));
+    ARROW_ASSIGN_OR_RAISE(request.query, DecodeQuery(command));
     return request;
   }
   ARROW_ASSIGN_OR_RAISE(const Value body, protocol::ParseJson(command));
@@ -51,7 +70,7 @@ arrow::Result<Request> DecodeRequest(const std::string& command) {
     request.wait_for = wait_for->text;
     return request;
   }
-  ARROW_ASSIGN_OR_RAISE(request.query, protocol::DecodeAnyQuery(command));
+  ARROW_ASSIGN_OR_RAISE(request.query, DecodeQuery(command));
   return request;
 }
 
@@ -59,7 +78,7 @@ arrow::Result<Request> DecodeRequest(const std::string& command) {
 std::string ClientOf(const fl::ServerCallContext& context) {
   const auto& headers = context.incoming_headers();
   if (const auto named = headers.find(kClientHeader); named != headers.end()) {
-    return std::string(named->second);
+    return std::string(named->second.substr(0, kMaxClientBytes));
   }
   const std::string& peer = context.peer();
   return peer.substr(0, peer.rfind(':'));
