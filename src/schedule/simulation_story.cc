@@ -110,23 +110,28 @@ void Story::Progress() {
     worker.paused_until_ms = 0;
     return SendFinished(id);
   }
+  const auto task = tasks_.find(id.task_id);
+  const bool current = task != tasks_.end() && IsCurrent(task->second, id);
   if (what == 1) {
     given_.erase(at);
-    const auto task = tasks_.find(id.task_id);
-    if (task != tasks_.end() && IsCurrent(task->second, id)) {
+    if (current) {
       task->second.waiting = true;
       task->second.orphaned = false;
     }
     worker.paused_until_ms = now_ms_ + 100;
     return Send(Refused{id}, "refused " + name);
   }
-  // The client never comes, or finds that its ticket has expired.
-  if (what == 2 || now_ms_ > given.claimed_ms + options_.claim_expiry_ms) {
-    return (void)given_.erase(at);
+  const bool expired = now_ms_ > given.claimed_ms + options_.claim_expiry_ms;
+  if (what == 3 && !current && !expired) {
+    // Given up before its ticket came: its worker, or its relay, says that it has ended.
+    given_.erase(at);
+    worker.paused_until_ms = 0;
+    return SendFinished(id);
   }
+  // The client never comes, or finds that its ticket has expired.
+  if (what == 2 || expired) return (void)given_.erase(at);
   worker.running.insert(name);
-  const auto task = tasks_.find(id.task_id);
-  if (task != tasks_.end() && IsCurrent(task->second, id)) task->second.orphaned = false;
+  if (current) task->second.orphaned = false;
   Send(Started{id}, "started " + name);
 }
 
