@@ -70,6 +70,16 @@ def test_frames_keep_integers_beside_nulls(serve: Serve) -> None:
         assert result.pl().columns == list(frame.columns)
 
 
+def test_a_closed_client_asks_nothing(serve: Serve) -> None:
+    server = serve(answers)
+    client = Client(server.url)
+    client.close()
+    for ask in (lambda: client.explain("q"), client.clear_cache, lambda: client.query("q")):
+        with pytest.raises(ValueError, match="closed"):
+            ask()
+    assert server.paths() == []
+
+
 def test_a_reader_is_taken_once(serve: Serve) -> None:
     with Client(serve(answers).url) as client:
         result = client.query("q")

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "cmd/cell.h"
 #include "cmd/table.h"
 
@@ -172,9 +173,16 @@ class ParquetWriter final : public ResultWriter {
     properties.compression(parquet::Compression::ZSTD);
     parquet::ArrowWriterProperties::Builder arrow_properties;
     arrow_properties.store_schema();
-    ARROW_ASSIGN_OR_RAISE(writer_, parquet::arrow::FileWriter::Open(
-                                       *schema, arrow::default_memory_pool(), NotOwned(out_),
-                                       properties.build(), arrow_properties.build()));
+    auto writer =
+        parquet::arrow::FileWriter::Open(*schema, arrow::default_memory_pool(), NotOwned(out_),
+                                         properties.build(), arrow_properties.build());
+    if (writer.status().IsNotImplemented()) {
+      return base::MakeError(
+          base::ErrorCode::kInvalidQuery,
+          "the result has a column of a type that cannot be written as Parquet (" +
+              writer.status().message() + "): cast it, or choose another format");
+    }
+    ARROW_ASSIGN_OR_RAISE(writer_, std::move(writer));
     return arrow::Status::OK();
   }
   arrow::Status Write(const arrow::RecordBatch& batch) override {

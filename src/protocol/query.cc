@@ -94,10 +94,12 @@ arrow::Result<Query> DecodeQuery(std::string_view json, bool write) {
   }
   if (query.timeout_ms < 0 || query.timeout_ms > kMaxTimeoutMs) {
     fields.Fail("the field `timeout_ms` must be from 0 (the default) to " +
-                std::to_string(kMaxTimeoutMs) + " (30 days)");
+                std::to_string(kMaxTimeoutMs) + " (30 days), not " +
+                std::to_string(query.timeout_ms));
   }
   if (query.priority < -kMaxPriority || query.priority > kMaxPriority) {
-    fields.Fail("the field `priority` must be from -10 to 10");
+    fields.Fail("the field `priority` must be from -10 to 10, not " +
+                std::to_string(query.priority));
   }
   ARROW_RETURN_NOT_OK(fields.Done(/*refuse_unknown=*/true));
   return query;

@@ -40,7 +40,12 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::detail::exception&) override {
+                   const nlohmann::detail::exception& exception) override {
+    constexpr int kNumberOverflow = 406;
+    if (exception.id == kNumberOverflow) {
+      return Fail("the number that ends at byte " + std::to_string(position) +
+                  " is beyond a double: give it as a typed value");
+    }
     return Fail("not JSON near byte " + std::to_string(position));
   }
 

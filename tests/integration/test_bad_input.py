@@ -320,6 +320,11 @@ def test_what_no_second_try_mends(cluster: Cluster, sql: str) -> None:
     refused(cluster, {"query": sql}, 400, "INVALID_QUERY", "/write")
 
 
+def test_a_number_beyond_a_double(cluster: Cluster) -> None:
+    body = b'{"query": "SELECT ?", "args": [1e999]}'
+    assert "beyond a double" in refused(cluster, body, 400, "INVALID_QUERY")
+
+
 def test_sql_with_a_nul_is_not_cut_there(cluster: Cluster) -> None:
     message = refused(cluster, {"query": "SELECT 1\0, 2"}, 400, "INVALID_QUERY")
     assert "byte 8" in message

@@ -339,3 +339,12 @@ def test_json_logs(env: dict[str, str], tmp_path: Path) -> None:
     lines = (tmp_path / "log").read_text().splitlines()
     assert lines
     assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def test_a_type_that_parquet_has_not(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "no.parquet"
+    sql = "SELECT INTERVAL 1 DAY AS i"
+    done = eider("query", "--url", cluster.url, "--format", "parquet", "-o", str(file), sql)
+    assert done.returncode == 1
+    assert "INVALID_QUERY" in done.stderr
+    assert "cast it" in done.stderr

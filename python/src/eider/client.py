@@ -177,6 +177,7 @@ class Client:
             eider.Error: the statement would be refused.
             TypeError, ValueError: a parameter has no SQL value.
         """
+        self._check_open()
         body: dict[str, Any] = {"query": sql}
         if params is not None:
             body["args"] = encode_params(params)
@@ -195,9 +196,14 @@ class Client:
             eider.NotFound: there is no such worker.
             eider.Error: it failed.
         """
+        self._check_open()
         body = {} if worker_location is None else {"worker_location": worker_location}
         answer = self._coordinator.call("POST", "/clear_cache", body)
         return int(answer.get("cleared", 0)) if isinstance(answer, dict) else 0
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise ValueError("the client is closed")
 
     def close(self) -> None:
         """Closes the connections; no query can be run after it. Idempotent."""
