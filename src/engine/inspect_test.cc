@@ -154,7 +154,7 @@ TEST(InspectTest, RefusesExtensionsAndFunctions) {
 }
 
 TEST(InspectTest, RefusesWhatDuckDBWouldNotReadToItsEnd) {
-  const base::ErrorInfo error = ErrorOf(std::string("SELECT 1\0, 2", 13));
+  const base::ErrorInfo error = ErrorOf(std::string("SELECT 1\0, 2", 12));
   EXPECT_EQ(error.code, ErrorCode::kInvalidQuery);
   EXPECT_THAT(error.message, HasSubstr("byte 8"));
 }
