@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import s3_data
+from support.network import TCP_SETTINGS
 from support.paths import eider_binary
 
 # Beyond this the figures are not of this machine alone.
@@ -47,7 +48,11 @@ def gather() -> dict[str, Any]:
         "load_at_start": round(os.getloadavg()[0], 2),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "tcp": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
-        "network": {"round_trip_ms": 30, "mtu": 9000},
+        "network": {
+            "round_trip_ms": 30,
+            "mtu": 9000,
+            "tcp": TCP_SETTINGS["tcp_congestion_control"],
+        },
         **s3_data.versions(),
     }
 

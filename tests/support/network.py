@@ -32,6 +32,15 @@ ROOT = Path(__file__).resolve().parents[2]
 LINK_SOURCE = ROOT / "bench/link/link.cc"
 PREFIX = "eider"
 SUBNET = "10.77.0"
+# In each namespace, so that a network is the same on every machine.
+TCP_SETTINGS = {
+    # By loss, as the ordinary server does it (RFC 5681); a machine's own choice may be another, and
+    # of cubic and reno this is the one that every kernel lets every namespace have.
+    "tcp_congestion_control": "reno",
+    # The kernel remembers a peer's loss and round trip from one connection to the next; trials are
+    # to be independent.
+    "tcp_no_metrics_save": "1",
+}
 _CLONE_NEWNET = 0x40000000
 _STOP_S = 5.0
 
@@ -250,10 +259,9 @@ class Network:
         ip("-netns", namespace.netns, "link", "set", "lo", "up")
         words = _settings(locals())
         self.order("add", name, namespace.netns, namespace.address, words)
-        # The kernel remembers a peer's loss and round trip from one connection to the next; trials
-        # are to be independent.
-        memory = "echo 1 > /proc/sys/net/ipv4/tcp_no_metrics_save"
-        subprocess.run(namespace.command(["sh", "-c", memory]), check=True)
+        for setting, value in TCP_SETTINGS.items():
+            write = f"echo {value} > /proc/sys/net/ipv4/{setting}"
+            subprocess.run(namespace.command(["sh", "-c", write]), check=True)
         return namespace
 
     def order(self, *words: str) -> str:
