@@ -68,6 +68,8 @@ std::string WorkerState(const Value& worker) {
   if (ready != nullptr && !ready->boolean) {
     return state + ", not ready: " + Text(worker, "not_ready_why");
   }
+  const Value* slow = worker.Find("slow");
+  if (slow != nullptr && slow->boolean) state += ", slow: one query at a time until it keeps up";
   const std::string held_back = Text(worker, "held_back");
   return held_back == "-" ? state : state + ", held back: " + held_back;
 }

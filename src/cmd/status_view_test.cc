@@ -50,6 +50,13 @@ TEST(StatusView, SaysWhatAWorkersLoadIsAndWhyItIsHeldBack) {
   EXPECT_THAT(text, HasSubstr("up, held back: it went down 3 times in a minute"));
 }
 
+TEST(StatusView, SaysThatAWorkerIsSlow) {
+  const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
+                          "slow":true,"held_back":""}]})"),
+                                      Json(R"({"queries":[]})"), 0, 0);
+  EXPECT_THAT(text, HasSubstr("up, slow: one query at a time"));
+}
+
 TEST(StatusView, SaysWhatKeepsASlotForNobody) {
   const std::string text = StatusText(Json(R"({"workers":[{"id":"w","state":"up","ready":true,
                "slots":8,"occupied":1,"waiting":0,"stopping":1,"blocked_streams":3}]})"),

@@ -248,16 +248,18 @@ void AddScheduling(std::vector<OptionSpec>& table) {
                            "query goes to the next worker of its file",
                    .min = kMinLoadFactorThousandths,
                    .max = kMaxLoadFactorThousandths});
-  table.push_back({.name = "steal",
-                   .kind = Kind::kDelay,
-                   .commands = kFronts,
-                   .group = group,
-                   .value_name = "auto|off|TIME",
-                   .default_value = "auto",
-                   .default_help = "",
-                   .help = "longest that a query waits for its worker before an idle one may take "
-                           "it, which it may when running away from its cache costs less; auto: 1s",
-                   .max = kMaxStealAfterMs});
+  table.push_back(
+      {.name = "steal",
+       .kind = Kind::kDelay,
+       .commands = kFronts,
+       .group = group,
+       .value_name = "auto|off|TIME",
+       .default_value = "auto",
+       .default_help = "",
+       .help = "longest that a query waits for its worker before an idle one may take "
+               "it, which it may when running away from its cache costs less; auto: 1s; off: "
+               "nothing leaves a slow worker either",
+       .max = kMaxStealAfterMs});
 }
 
 void AddCache(std::vector<OptionSpec>& table) {

@@ -19,6 +19,7 @@ namespace {
 using base::ErrorCode;
 using base::MakeError;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 // Collects a result and lets a test wait for its end.
 class CollectingSink final : public ResultSink {
@@ -280,6 +281,49 @@ TEST_F(CoordinatorTest, ALostWorkerCostsARetryWhereNothingWasDelivered) {
   ASSERT_EQ(record["attempts"].size(), 2u);
   EXPECT_EQ(record["attempts"][0]["worker"], home);
   EXPECT_NE(record["attempts"][1]["worker"], home);
+}
+
+TEST_F(CoordinatorTest, AQueryLeavesAWorkerThatIsSlow) {
+  Start({"w1", "w2"});
+  protocol::Query query = Select();
+  query.files = {"s3://b/k"};
+  const auto quick = Submit(query);
+  ASSERT_TRUE(quick->WaitForEnd().ok());
+  ASSERT_EQ(Record(submitted_->query_id())["state"], "finished");
+  const std::string home = quick->claim().worker_id;
+  workers_[home]->SetScripts({{.batches = 0, .hang = true}});
+  const auto first = Submit(query);
+  const std::string first_id = submitted_->query_id();
+  const auto second = Submit(query);
+  ASSERT_TRUE(first->WaitForEnd().ok());
+  EXPECT_EQ(first->Rows(), 1);
+  EXPECT_NE(first->claim().worker_id, home);
+  const auto record = Record(first_id);
+  ASSERT_EQ(record["attempts"].size(), 2u);
+  EXPECT_THAT(record["reason"].get<std::string>(), StartsWith("moved from " + home + " after "));
+  // One stays: both may be heavy.
+  submitted_->Cancel("enough");
+  EXPECT_EQ(base::ErrorOf(second->WaitForEnd()).code, ErrorCode::kCancelled);
+}
+
+TEST_F(CoordinatorTest, WhatHasDeliveredStaysOnASlowWorker) {
+  Start({"w1", "w2"});
+  protocol::Query query = Select();
+  query.files = {"s3://b/k"};
+  const auto quick = Submit(query);
+  ASSERT_TRUE(quick->WaitForEnd().ok());
+  ASSERT_EQ(Record(submitted_->query_id())["state"], "finished");
+  const std::string home = quick->claim().worker_id;
+  workers_[home]->SetScripts({{.batches = 1, .hang = true}, {.batches = 0, .hang = true}});
+  const auto delivers = Submit(query);
+  const auto delivering = submitted_;
+  delivers->WaitForWrite();
+  const auto moves = Submit(query);
+  ASSERT_TRUE(moves->WaitForEnd().ok());
+  EXPECT_NE(moves->claim().worker_id, home);
+  EXPECT_EQ(delivers->claim().worker_id, home);
+  delivering->Cancel("enough");
+  EXPECT_EQ(base::ErrorOf(delivers->WaitForEnd()).code, ErrorCode::kCancelled);
 }
 
 TEST_F(CoordinatorTest, AWorkerKilledAfterRowsIsAnErrorNeverAShortResult) {

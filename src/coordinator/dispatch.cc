@@ -98,6 +98,9 @@ void Dispatcher::Deliver() {
     }
     if (const auto* stop = std::get_if<schedule::Stop>(&next.action)) {
       on_stop_(*stop);
+    } else if (const auto* move = std::get_if<schedule::Move>(&next.action)) {
+      const bool moves = next.listener != nullptr && next.listener->OnMove(*move);
+      if (!moves) Handle(schedule::Kept{move->attempt});
     } else if (next.listener == nullptr) {
       // Nobody waits for it.
     } else if (const auto* claim = std::get_if<schedule::Claim>(&next.action)) {

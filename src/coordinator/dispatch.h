@@ -24,6 +24,9 @@ class TaskListener {
   virtual ~TaskListener() = default;
   // Again for each attempt.
   virtual void OnClaim(const schedule::Claim& claim) = 0;
+  // The worker of this attempt is slow and another idles. True: nothing of it was delivered, it is
+  // given up and the listener answers with schedule::Moved when it is; false: it goes on.
+  virtual bool OnMove(const schedule::Move& move) = 0;
   // The task is over; nothing comes after it.
   virtual void OnReject(const base::ErrorInfo& why) = 0;
 };

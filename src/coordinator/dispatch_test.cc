@@ -9,9 +9,15 @@ namespace {
 class Recorder final : public TaskListener {
  public:
   void OnClaim(const schedule::Claim& claim) override { claims.push_back(claim); }
+  bool OnMove(const schedule::Move& move) override {
+    moves.push_back(move);
+    return gives_up;
+  }
   void OnReject(const base::ErrorInfo& why) override { rejects.push_back(why); }
   std::vector<schedule::Claim> claims;
   std::vector<base::ErrorInfo> rejects;
+  std::vector<schedule::Move> moves;
+  bool gives_up = false;
 };
 
 class DispatcherTest : public testing::Test {
@@ -50,6 +56,23 @@ TEST_F(DispatcherTest, ALateStartOfACancelledTaskIsStopped) {
   const size_t stopped = stops_.size();
   EXPECT_FALSE(dispatcher_.Handle(schedule::Started{{"t", 1}}));
   EXPECT_EQ(stops_.size(), stopped + 1);
+}
+
+TEST_F(DispatcherTest, AMoveThatIsDeclinedIsKept) {
+  dispatcher_.Handle(schedule::WorkerUp{"w1", 2, {}});
+  const auto quick = Submit("quick");
+  dispatcher_.Handle(schedule::Started{{"quick", 1}});
+  dispatcher_.Handle(schedule::Finished{.attempt = {"quick", 1}, .run_us = 1'000});
+  const auto first = Submit("first");
+  const auto second = Submit("second");
+  dispatcher_.Handle(schedule::Started{{"first", 1}});
+  dispatcher_.Handle(schedule::Started{{"second", 1}});
+  clock_.Advance(1'000);
+  dispatcher_.Handle(schedule::WorkerUp{"w2", 2, {}});
+  EXPECT_EQ(first->moves.size() + second->moves.size(), 2u);  // the other where the one stays
+  // Kept: it ends with its worker's word alone.
+  EXPECT_TRUE(dispatcher_.Handle(schedule::Finished{{"first", 1}}));
+  EXPECT_FALSE(dispatcher_.Handle(schedule::Cancelled{"first", "x"}));
 }
 
 TEST_F(DispatcherTest, SaysWhatHasEnded) {

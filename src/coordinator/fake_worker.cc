@@ -57,6 +57,7 @@ class FakeStream final : public RemoteStream {
     protocol::Finished finished{
         .attempt = attempt_, .error = std::nullopt, .figures = {}, .written = script_.written};
     finished.figures.rows = sent_;
+    finished.figures.run_us = 1'000;
     if (!script_.after.ok()) finished.error = base::ErrorOf(script_.after);
     worker_.Tell(finished);
   }

@@ -74,6 +74,14 @@ void RelayedQuery::OnReject(const base::ErrorInfo& why) {
   Finish(base::MakeError(why));
 }
 
+bool RelayedQuery::OnMove(const schedule::Move& move) {
+  base::MutexLock lock(mutex_);
+  if (!running_ || attempt_ != move.attempt.attempt || delivers_ || rejected_) return false;
+  moves_ = true;
+  if (stream_ != nullptr) stream_->Cancel();
+  return true;
+}
+
 void RelayedQuery::OnWorkerDown(const std::string& worker_id) {
   base::MutexLock lock(mutex_);
   if (!running_ || worker_id_ != worker_id) return;
@@ -145,6 +153,8 @@ bool RelayedQuery::TakeUp(const schedule::Claim& claim) {
   if (finished_ || rejected_) return false;
   running_ = true;
   worker_gone_ = false;
+  delivers_ = false;
+  moves_ = false;
   worker_id_ = claim.worker_id;
   attempt_ = claim.attempt.attempt;
   worker_finished_ms_.reset();
@@ -172,7 +182,7 @@ RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {
   {
     base::MutexLock lock(mutex_);
     stream_ = stream;
-    if (worker_gone_ || rejected_) stream->Cancel();
+    if (worker_gone_ || rejected_ || moves_) stream->Cancel();
   }
   arrow::Status status = Start(*stream);
   if (status.ok()) {
@@ -219,6 +229,7 @@ arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
       ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
     }
     ARROW_ASSIGN_OR_RAISE(auto piece, pieces.Take());
+    if (!delivered_ && !BeginDelivery()) return arrow::Status::Cancelled("moved");
     delivered_ = true;
     const arrow::Status written = sink_->Write(std::move(piece));
     sink_failed_ = !written.ok();
@@ -227,9 +238,16 @@ arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
   }
 }
 
+bool RelayedQuery::BeginDelivery() {
+  base::MutexLock lock(mutex_);
+  delivers_ = !moves_;
+  return delivers_;
+}
+
 RelayedQuery::Result RelayedQuery::Judge(const schedule::Claim& claim, const arrow::Status& error) {
   base::MutexLock lock(mutex_);
   const base::ErrorInfo info = base::ErrorOf(error);
+  if (moves_) return {Outcome::kMoved, error};
   if (gave_up_) {
     return {Outcome::kLost, base::MakeError(ErrorCode::kWorkerLost,
                                             "worker " + claim.worker_id +
@@ -246,14 +264,24 @@ RelayedQuery::Result RelayedQuery::Judge(const schedule::Claim& claim, const arr
   return {Outcome::kFailed, error};
 }
 
+schedule::Event RelayedQuery::ToldOf(const protocol::AttemptId& attempt, Outcome outcome) const {
+  if (outcome == Outcome::kRefused) return schedule::Refused{attempt};
+  if (outcome == Outcome::kMoved) return schedule::Moved{attempt};
+  return schedule::Lost{attempt, delivered_};
+}
+
 void RelayedQuery::Conclude(const schedule::Claim& claim, const Result& result) {
   arrow::Status status = result.why;
-  bool over = result.outcome == Outcome::kWhole || result.outcome == Outcome::kFailed;
+  Outcome outcome = result.outcome;
+  bool over = outcome == Outcome::kWhole || outcome == Outcome::kFailed;
   {
     base::MutexLock lock(mutex_);
+    // The scheduler waits for this answer, whatever befell the attempt before it was given up.
+    if (moves_ && !sink_failed_) outcome = Outcome::kMoved;
+    over = over && outcome != Outcome::kMoved;
     running_ = false;
     stream_ = nullptr;
-    if (rejected_ && result.outcome != Outcome::kWhole) {
+    if (rejected_ && outcome != Outcome::kWhole) {
       status = base::MakeError(*rejected_);
       over = true;
     }
@@ -264,11 +292,8 @@ void RelayedQuery::Conclude(const schedule::Claim& claim, const Result& result) 
     if (sink_failed_) Cancel("its client has gone, or takes no more");
     return;
   }
-  const bool scheduled =
-      result.outcome == Outcome::kRefused
-          ? context_.dispatcher.Handle(schedule::Refused{claim.attempt})
-          : context_.dispatcher.Handle(schedule::Lost{claim.attempt, delivered_});
-  if (scheduled) return;
+  if (context_.dispatcher.Handle(ToldOf(claim.attempt, outcome))) return;
+  if (outcome == Outcome::kMoved) return;  // rejected meanwhile, which comes
   // The worker had finished its part, but not all of it reached us.
   {
     base::MutexLock lock(mutex_);

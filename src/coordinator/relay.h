@@ -48,6 +48,7 @@ class RelayedQuery final : public TaskListener,
   const std::string& query_id() const override { return query_.id; }
   void Cancel(const std::string& reason) override;
   void OnClaim(const schedule::Claim& claim) override;
+  bool OnMove(const schedule::Move& move) override EIDER_EXCLUDES(mutex_);
   void OnReject(const base::ErrorInfo& why) override EIDER_EXCLUDES(mutex_);
   // The worker is no longer attached: an attempt on it is lost.
   void OnWorkerDown(const std::string& worker_id) EIDER_EXCLUDES(mutex_);
@@ -62,7 +63,7 @@ class RelayedQuery final : public TaskListener,
 
  private:
   // How an attempt ended.
-  enum class Outcome { kWhole, kFailed, kLost, kRefused };
+  enum class Outcome { kWhole, kFailed, kLost, kRefused, kMoved };
   struct Result {
     Outcome outcome = Outcome::kFailed;
     arrow::Status why;
@@ -74,6 +75,8 @@ class RelayedQuery final : public TaskListener,
   bool TakeUp(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
   Result Stream(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
   arrow::Status Copy(RemoteStream& stream) EIDER_EXCLUDES(mutex_);
+  // False where the attempt was given up before its first piece.
+  bool BeginDelivery() EIDER_EXCLUDES(mutex_);
   // Marks what waits for the worker, for Check().
   arrow::Status Start(RemoteStream& stream) EIDER_EXCLUDES(mutex_);
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next(RemoteStream& stream)
@@ -84,6 +87,8 @@ class RelayedQuery final : public TaskListener,
   Result Judge(const schedule::Claim& claim, const arrow::Status& error) EIDER_EXCLUDES(mutex_);
   // Gives up the sink after an attempt; what was rejected meanwhile ends the query.
   void Conclude(const schedule::Claim& claim, const Result& result) EIDER_EXCLUDES(mutex_);
+  // What the scheduler hears of an attempt that did not end the query.
+  schedule::Event ToldOf(const protocol::AttemptId& attempt, Outcome outcome) const;
   void Finish(const arrow::Status& status) EIDER_EXCLUDES(mutex_);
   // Tells the sink what the query cost, where it wants to know and the worker reports soon.
   void Report() EIDER_EXCLUDES(mutex_);
@@ -93,7 +98,7 @@ class RelayedQuery final : public TaskListener,
   const int64_t deadline_ms_;
   const std::string task_id_;
   const std::shared_ptr<ResultSink> sink_;
-  bool delivered_ = false;    // used by the thread that has the sink
+  bool delivered_ = false;    // something was; used by the thread that has the sink
   bool sink_failed_ = false;  // the same
 
   base::Mutex mutex_;
@@ -101,6 +106,8 @@ class RelayedQuery final : public TaskListener,
   bool running_ EIDER_GUARDED_BY(mutex_) = false;  // an attempt has the sink
   bool finished_ EIDER_GUARDED_BY(mutex_) = false;
   bool worker_gone_ EIDER_GUARDED_BY(mutex_) = false;
+  bool delivers_ EIDER_GUARDED_BY(mutex_) = false;  // the running attempt: it is not given up
+  bool moves_ EIDER_GUARDED_BY(mutex_) = false;     // the running attempt is given up
   std::string worker_id_ EIDER_GUARDED_BY(mutex_);  // of the running attempt
   int attempt_ EIDER_GUARDED_BY(mutex_) = 0;        // its number
   std::optional<int64_t> worker_finished_ms_ EIDER_GUARDED_BY(mutex_);

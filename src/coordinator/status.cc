@@ -144,6 +144,8 @@ std::string Coordinator::WorkersJson() const {
                        {"waiting", view.waiting},
                        {"load_ms", view.load_ms},
                        {"held_back", view.held_back},
+                       {"late", view.late},
+                       {"slow", view.slow},
                        {"stopping", worker.up ? beat.stopping.size() : 0},
                        {"blocked_streams", worker.up ? beat.blocked_streams : 0},
                        {"threads", hello.threads},

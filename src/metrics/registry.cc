@@ -18,7 +18,7 @@ using prometheus::Histogram;
 const Histogram::BucketBoundaries kSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                               0.5,   1,      2.5,   5,    10,    30,   60,  300};
 
-constexpr std::array<std::string_view, 4> kKinds = {"home", "overflow", "stolen", "retry"};
+constexpr std::array<std::string_view, 5> kKinds = {"home", "overflow", "stolen", "moved", "retry"};
 
 prometheus::Family<prometheus::Counter>& Counters(prometheus::Registry& registry, const char* name,
                                                   const char* help) {

@@ -102,8 +102,8 @@ class Registry {
 };
 
 // The labels of eider_claims_total that a reason gives: "overflow rank 1: owner w2 is full" is
-// {"overflow", "1"}. The kind is one of home, overflow, stolen, retry, other; ranks past 3 are
-// "4+".
+// {"overflow", "1"}. The kind is one of home, overflow, stolen, moved, retry, other; ranks past 3
+// are "4+".
 struct ClaimLabels {
   std::string kind;
   std::string rank;  // "" where the reason names none

@@ -35,8 +35,9 @@ void Scheduler::State::TakeSlot(AttemptRecord& attempt, WorkerRecord& worker) {
   Changed(worker);
 }
 
-void Scheduler::State::Release(const AttemptRecord& attempt) {
+void Scheduler::State::Release(AttemptRecord& attempt) {
   if (!attempt.HoldsSlot()) return;
+  NotLate(attempt);
   WorkerRecord& worker = workers.at(attempt.worker_id);
   std::erase(worker.attempts, &attempt);
   AddLoad(worker, -attempt.cost_us, 0);
@@ -59,6 +60,7 @@ void Scheduler::State::Abandon(AttemptRecord& attempt, const std::string& reason
   if (attempt.state == AttemptState::kOrphaned) {
     Void(attempt);
   } else if (attempt.HoldsSlot()) {
+    NotLate(attempt);
     actions.push_back(Stop{attempt.id, attempt.worker_id, reason});
   }
 }
@@ -79,11 +81,14 @@ void Scheduler::State::On(const Finished& event) {
   if (const TaskRecord* task = FindTask(event.attempt.task_id)) poison.Clear(SuspectOf(*task));
   TaskRecord* ended = CurrentTask(*attempt);
   if (ended != nullptr && event.run_us > 0) {
+    NoteEnd(*ended, *attempt);
     costs.NoteRun(ended->task.key, attempt->home, event.run_us, event.bytes);
   }
   const auto worker = workers.find(attempt->worker_id);
   Forget(*attempt);
-  if (ended != nullptr) End(*ended, std::nullopt);
+  // One that was asked to move may have been given up already: its answer tells.
+  const bool moves = ended != nullptr && ended->move == TaskRecord::Move::kAsked;
+  if (ended != nullptr && !moves) End(*ended, std::nullopt);
   if (worker != workers.end() && worker->second.paused) {
     worker->second.paused = false;
     timers.Clear(worker->second.pause_timer);
@@ -109,6 +114,7 @@ void Scheduler::State::On(const Lost& event) {
                                          std::to_string(task.retries) + " before it"));
   }
   Abandon(*attempt, "its stream broke");
+  NoteAnswer(task);
   task.where = Whereabouts::kNowhere;
   task.failed_on.insert(worker);
   ++task.retries;
@@ -199,6 +205,7 @@ void Scheduler::State::ExpireAttempt(AttemptRecord& attempt) {
   TaskRecord* task = CurrentTask(attempt);
   const std::string worker = attempt.worker_id;
   if (attempt.state == AttemptState::kVoid) return Forget(attempt);
+  if (attempt.state == AttemptState::kRunning) return WatchForLate(attempt);
   if (attempt.state == AttemptState::kOrphaned) {
     return End(*task, LostError(*task, "worker " + worker + " was lost under the query"));
   }

@@ -8,12 +8,17 @@ namespace {
 
 // A moving average that begins as a plain one: `count` has this value in it.
 constexpr int64_t kMemory = 8;
-void Average(double& mean, int64_t count, double value) {
-  mean += (value - mean) / static_cast<double>(std::min(count, kMemory));
+constexpr int64_t kLongMemory = 64;
+void Average(double& mean, int64_t count, double value, int64_t memory = kMemory) {
+  mean += (value - mean) / static_cast<double>(std::min(count, memory));
 }
 
 // What a size may do to a guess: averages are rough.
 constexpr double kMaxSizeFactor = 8;
+
+// How many times what was expected is late, and what is late at the earliest.
+constexpr double kLateFactor = 2;
+constexpr int64_t kMinLateUs = 250'000;
 
 // Tasks without a key are remembered together; no URL is empty.
 const std::string kNoKey;
@@ -63,10 +68,24 @@ int64_t Costs::StealAfterUs(const std::optional<std::string>& key) const {
   return std::clamp<int64_t>(std::llround(std::min(loss_us, static_cast<double>(most))), 0, most);
 }
 
+std::optional<int64_t> Costs::LateUs(const std::optional<std::string>& key) const {
+  if (runs_ == 0) return std::nullopt;
+  const Known* known = Find(key);
+  double expected_us = std::exp(log_us_);
+  if (known != nullptr && known->away_runs > 0) {
+    expected_us = known->away_us;
+  } else if (known != nullptr && known->runs > 0) {
+    expected_us = std::max(expected_us, known->cost_us);
+  }
+  const double loss_us = static_cast<double>(StealAfterUs(key));
+  return std::max<int64_t>(kMinLateUs, std::llround(kLateFactor * (expected_us + loss_us)));
+}
+
 void Costs::NoteRun(const std::optional<std::string>& key, bool home, int64_t run_us,
                     int64_t bytes) {
   const double run = static_cast<double>(run_us);
   Average(mean_us_, ++runs_, run);
+  Average(log_us_, runs_, std::log(std::max(1.0, run)), kLongMemory);
   Known& known = Get(key);
   Average(known.cost_us, ++known.runs, run);
   Average(known.bytes, known.runs, static_cast<double>(bytes));

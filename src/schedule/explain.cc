@@ -15,8 +15,7 @@ Route Scheduler::State::Explain(const Task& task) const {
   TaskRecord record;
   record.task = task;
   record.cost_us = costs.CostUs(task.key);
-  std::vector<Look> looks;
-  const Placement placement = Choose(record, /*past_full_lines=*/false, &looks);
+  const Placement placement = Choose(record, /*past_full_lines=*/false);
 
   Route route{.key = task.key,
               .cost_ms = static_cast<double>(record.cost_us) / 1'000,
@@ -46,8 +45,8 @@ Route Scheduler::State::Explain(const Task& task) const {
                                         : Excuse(record, worker));
       chosen = chosen || is_it;
     }
-  } else {
-    for (const Look& look : looks) list(*look.worker, 0, look.passed_over);
+  } else if (placement.worker != nullptr) {
+    list(*placement.worker, 0, "");
   }
   if (placement.worker == nullptr) {
     route.reason = roster.empty() ? "no worker is up" : NoRoom().message;

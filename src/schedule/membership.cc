@@ -177,6 +177,7 @@ void Scheduler::State::Adopt(WorkerRecord& worker, const protocol::AttemptId& id
   if (attempt->state != AttemptState::kRunning) attempt->since_ms = now_ms;
   attempt->state = AttemptState::kRunning;
   timers.Clear(attempt->timer);
+  WatchForLate(*attempt);
   // It only seemed dead.
   if (const TaskRecord* task = FindTask(id.task_id)) poison.TakeBack(SuspectOf(*task), id);
   if (CurrentTask(*attempt) == nullptr) {

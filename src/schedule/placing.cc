@@ -21,10 +21,6 @@ std::string HomeReason(int rank) {
   return reason;
 }
 
-void Note(std::vector<Look>* looks, const WorkerRecord* worker, std::string passed_over) {
-  if (looks != nullptr) looks->push_back({worker, std::move(passed_over)});
-}
-
 }  // namespace
 
 bool Scheduler::State::Avoids(const TaskRecord& task, const WorkerRecord& worker) const {
@@ -74,9 +70,13 @@ int Scheduler::State::HomesOf(const std::string& key) const {
 }
 
 std::string Scheduler::State::Excuse(const TaskRecord& task, const WorkerRecord& worker) const {
-  if (Avoids(task, worker)) return "was lost under it";
+  if (Avoids(task, worker)) {
+    return worker.id == task.moves_from ? "is slow" : "was lost under it";
+  }
   if (worker.paused) return "refused a task just now";
   if (LineIsFull(worker)) return "has a full line";
+  if (worker.slow_ms >= 0) return "is slow";
+  if (Lags(worker)) return "has " + std::to_string(worker.late) + " late tasks";
   const double mean = static_cast<double>(total_load_us) / static_cast<double>(total_slots);
   const double own = static_cast<double>(worker.load_us()) / worker.slots;
   char text[64];
@@ -102,18 +102,15 @@ WorkerRecord* Scheduler::State::LeastLoaded(const TaskRecord& task, bool past_fu
   return least;
 }
 
-Placement Scheduler::State::Choose(const TaskRecord& task, bool past_full_lines,
-                                   std::vector<Look>* looks) const {
+Placement Scheduler::State::Choose(const TaskRecord& task, bool past_full_lines) const {
   if (roster.empty()) return {};
-  if (task.task.key) return ChooseInRank(task, past_full_lines, looks);
+  if (task.task.key) return ChooseInRank(task, past_full_lines);
   Placement placement{.worker = LeastLoaded(task, past_full_lines), .home = true};
   placement.reason = "least loaded";
-  if (placement.worker != nullptr) Note(looks, placement.worker, "");
   return placement;
 }
 
-Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_lines,
-                                         std::vector<Look>* looks) const {
+Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_lines) const {
   Placement placement{.roster_version = roster_version};
   Ranking ranking(*task.task.key, members, uniform, scores);
   const int homes = HomesOf(*task.task.key);
@@ -130,14 +127,28 @@ Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_
                            ? HomeReason(rank)
                            : "overflow rank " + std::to_string(rank) + ": owner " +
                                  placement.homes[0]->id + " " + Excuse(task, *placement.homes[0]);
-    Note(looks, worker, "");
     return placement;
   };
+  const auto is_idle = [&](const WorkerRecord& worker) {
+    return worker.HasFreeSlot() && worker.line.size() == 0 && !Avoids(task, worker);
+  };
+  std::optional<int> lagging;
   for (int rank = 0; rank < std::ssize(placement.homes); ++rank) {
     WorkerRecord* home = placement.homes[static_cast<size_t>(rank)];
-    if (home->HasFreeSlot() && home->line.size() == 0 && !Avoids(task, *home)) {
-      return found(home, rank);
+    if (!is_idle(*home)) continue;
+    if (!Lags(*home)) return found(home, rank);
+    if (!lagging) lagging = rank;
+  }
+  if (lagging) {
+    for (int rank = homes; rank < homes + kLooksPastLagging; ++rank) {
+      const auto next = ranking.Next();
+      if (!next) break;
+      WorkerRecord* worker = roster[*next];
+      const bool well =
+          worker->late == 0 && worker->slow_ms < 0 && IsWithinBound(*worker, task.cost_us);
+      if (is_idle(*worker) && well) return found(worker, rank);
     }
+    return found(placement.homes[static_cast<size_t>(*lagging)], *lagging);
   }
   for (int rank = 0; rank < std::ssize(placement.homes); ++rank) {
     WorkerRecord* home = placement.homes[static_cast<size_t>(rank)];
@@ -157,7 +168,6 @@ Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_
     if (has_room && !Avoids(task, *worker) && IsWithinBound(*worker, task.cost_us)) {
       return found(worker, rank);
     }
-    Note(looks, worker, Excuse(task, *worker));
   }
   placement.worker = LeastLoaded(task, past_full_lines);
   if (placement.worker == nullptr) return placement;
@@ -170,7 +180,6 @@ Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_
     placement.reason = "overflow to the least loaded: owner " + placement.homes[0]->id + " " +
                        Excuse(task, *placement.homes[0]);
   }
-  Note(looks, placement.worker, "");
   return placement;
 }
 
@@ -232,15 +241,15 @@ base::ErrorInfo Scheduler::State::NoRoom() const {
 }
 
 void Scheduler::State::GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen,
-                                std::string reason) {
+                                const std::string& reason) {
   const protocol::AttemptId id{task.task.id, ++task.attempt};
   actions.push_back(Claim{.attempt = id,
                           .worker_id = worker.id,
                           .cache_mode = Mode(home, stolen, options.stolen_cache),
-                          .reason = std::move(reason),
+                          .reason = task.moved + reason,
                           .queue_ms = now_ms - task.submitted_ms});
-  // Where a worker was lost under it that says nothing of the homes' load.
-  if (task.task.key && task.retries == 0) {
+  // Where it had to leave a worker that says nothing of the homes' load.
+  if (task.task.key && task.failed_on.empty()) {
     const std::vector<WorkerRecord*>& homes = Homes(task);
     const auto at = std::find(homes.begin(), homes.end(), &worker);
     std::optional<int> index;

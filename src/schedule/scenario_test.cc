@@ -14,6 +14,7 @@
 //   at 7 finished t1/1 [ran 40] [bytes 1000]       milliseconds, bytes
 //   at 7 refused t1/1
 //   at 7 lost t1/1 [delivered]
+//   at 7 moved t1/1                                also: kept t1/1
 //   at 7 cancel t1 <reason>
 //   at 8 down w1                                   also: draining w1, ready w1
 //   at 8 unready w1 <reason>
@@ -24,6 +25,7 @@
 //   -> claim t1/1 on w1 use queued 0: home rank 0
 //   -> reject t1 OVERLOADED [retry after 100]: the lines of all workers are full ...
 //   -> stop t1/1 on w1: not wanted
+//   -> move t1/1 from w1
 //
 // A tick that leads to something must be one that NextTimerMs() asked for.
 #include <gmock/gmock.h>
@@ -69,6 +71,10 @@ std::string ToString(const Reject& reject) {
 
 std::string ToString(const Stop& stop) {
   return "stop " + ToString(stop.attempt) + " on " + stop.worker_id + ": " + stop.reason;
+}
+
+std::string ToString(const Move& move) {
+  return "move " + ToString(move.attempt) + " from " + move.worker_id;
 }
 
 protocol::AttemptId ParseAttempt(const std::string& text) {
@@ -166,6 +172,8 @@ class Replay {
     if (kind == "worker") return ParseWorker(id, words);
     if (kind == "started") return Started{ParseAttempt(id)};
     if (kind == "finished") return ParseFinished(id, words);
+    if (kind == "moved") return Moved{ParseAttempt(id)};
+    if (kind == "kept") return Kept{ParseAttempt(id)};
     if (kind == "refused") return Refused{ParseAttempt(id)};
     if (kind == "lost") {
       std::string word;

@@ -93,6 +93,7 @@ void Scheduler::State::End(TaskRecord& task, std::optional<base::ErrorInfo> erro
     AttemptRecord* attempt = Find({id, task.attempt});  // none when it has just finished
     if (attempt != nullptr) Abandon(*attempt, error ? error->message : "the query has ended");
   }
+  NoteAnswer(task);
   timers.Clear(task.timer);
   tasks.erase(id);
   if (error) actions.push_back(Reject{id, std::move(*error)});
@@ -149,6 +150,8 @@ std::vector<WorkerView> Scheduler::workers() const {
                      .waiting = worker.line.size(),
                      .draining = worker.draining,
                      .held_back = worker.flapping ? "it flaps" : worker.not_ready_why,
+                     .late = worker.late,
+                     .slow = worker.slow_ms >= 0,
                      .load_ms = static_cast<double>(worker.load_us()) / 1'000});
   }
   return views;

@@ -14,9 +14,11 @@
 //      away from its cache, or that was expected to wait longer than that when it joined the line
 //      (a task keeps off workers that it was lost on while others are up; a worker that refused one
 //      is left alone for a moment);
-//   4. each submitted task ends once: by Finished, or by one Reject;
-//   5. a task goes to a home of its key that has a free slot, or will soon have one, else to the
-//      first in rank whose load stays within its bound, else to the least loaded.
+//   4. each submitted task ends once: by Finished (with a Kept, where a Move waits for its answer),
+//      or by one Reject;
+//   5. a task goes to a home of its key that has a free slot and does not lag behind others that
+//      have one, or will soon have one, else to the first in rank whose load stays within its
+//      bound, else to the least loaded.
 #pragma once
 
 #include <cstdint>
@@ -100,6 +102,14 @@ struct Lost {
 struct Refused {  // the worker had no slot for it: back to the head of its line
   protocol::AttemptId attempt;
 };
+// What became of a Move: the attempt was given up before anything was delivered, and the task runs
+// elsewhere; or it was not, because something was, or its client has the ticket.
+struct Moved {
+  protocol::AttemptId attempt;
+};
+struct Kept {
+  protocol::AttemptId attempt;
+};
 struct Cancelled {  // by the client, or for it: leaves its line, or is cancelled where it runs
   std::string task_id;
   std::string reason;
@@ -127,8 +137,8 @@ struct WorkerReady {
 };
 struct Tick {};
 
-using Event = std::variant<Submitted, Started, Finished, Lost, Refused, Cancelled, WorkerUp,
-                           WorkerDown, WorkerDraining, WorkerReady, Tick>;
+using Event = std::variant<Submitted, Started, Finished, Lost, Refused, Moved, Kept, Cancelled,
+                           WorkerUp, WorkerDown, WorkerDraining, WorkerReady, Tick>;
 
 // Actions.
 struct Claim {  // give the task to the worker: make a ticket
@@ -148,7 +158,13 @@ struct Stop {  // tell the worker to cancel the attempt; nobody waits for it any
   std::string worker_id;
   std::string reason;
 };
-using Action = std::variant<Claim, Reject, Stop>;
+// Its worker is slow and another idles: give the attempt up, where nothing of it was delivered. It
+// is answered with Moved or Kept, once; until then the task does not end by Finished.
+struct Move {
+  protocol::AttemptId attempt;
+  std::string worker_id;
+};
+using Action = std::variant<Claim, Reject, Stop, Move>;
 
 // For the status page.
 struct WorkerView {
@@ -158,6 +174,8 @@ struct WorkerView {
   int waiting = 0;  // in its line
   bool draining = false;
   std::string held_back;  // why it gets tasks only where no other can; empty: it is not
+  int late = 0;           // of its tasks, that take far longer than elsewhere
+  bool slow = false;      // one was moved off it: it gets one at a time until it keeps up again
   double load_ms = 0;     // what runs and waits there will take, as far as is known
 };
 

@@ -27,6 +27,8 @@ TEST(SchedulerTest, TheFirstTimerIsTheEarliest) {
   scheduler.Handle(Started{{"t1", 1}}, 30);
   EXPECT_EQ(scheduler.NextTimerMs(), 1'020);  // t2's patience
   scheduler.Handle(Cancelled{"t2", "not wanted"}, 40);
+  EXPECT_EQ(scheduler.NextTimerMs(), 1'030);  // whether t1 is late
+  scheduler.Handle(Finished{{"t1", 1}}, 50);
   EXPECT_EQ(scheduler.NextTimerMs(), std::nullopt);
 }
 

@@ -197,10 +197,11 @@ void Story::CheckWorker(const WorkerView& view) {
   int holds = static_cast<int>(worker.running.size());
   for (const auto& [id, task] : tasks_) {
     const std::string name = Name({id, task.attempt});
-    if (task.waiting || task.orphaned || task.worker != view.worker_id) continue;
+    if (task.waiting || task.orphaned || task.finished || task.worker != view.worker_id) continue;
     holds += worker.running.contains(name) ? 0 : 1;
   }
   if (view.occupied < holds) Fail("a slot of " + view.worker_id + " was given twice");
+  if (view.late > view.occupied) Fail("more late tasks than tasks at " + view.worker_id);
   if (!worker.ready && view.held_back.empty()) Fail("not held back: " + view.worker_id);
   if (!IsEligible(view.worker_id) && view.waiting > 0) Fail("waits for " + view.worker_id);
   const bool paused = worker.paused_until_ms > now_ms_;

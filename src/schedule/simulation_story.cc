@@ -57,6 +57,7 @@ void Story::Pass(int64_t ms) {
 
 void Story::Step() {
   Pass(Below(10) < 8 ? Below(8) : Below(300));
+  if (!asked_.empty() && Chance(50)) return AnswerMove();
   const int what = Below(100);
   if (what < 35) return Submit();
   if (what < 75 && !given_.empty()) return Progress();
@@ -141,8 +142,16 @@ bool Story::IsCurrent(const ModelTask& task, const protocol::AttemptId& id) cons
 
 void Story::SendFinished(const protocol::AttemptId& id) {
   const auto task = tasks_.find(id.task_id);
-  if (task != tasks_.end() && IsCurrent(task->second, id)) tasks_.erase(task);
-  Send(Finished{.attempt = id, .run_us = Below(200'000), .bytes = Below(1'000'000)},
+  if (task != tasks_.end() && IsCurrent(task->second, id)) {
+    if (std::find(asked_.begin(), asked_.end(), id) == asked_.end()) {
+      tasks_.erase(task);
+    } else {
+      task->second.finished = true;  // the answer tells whether its result was given up
+    }
+  }
+  // Where most are quick, the others are late.
+  const int run_us = Below(Chance(90) ? 2'000 : 200'000);
+  Send(Finished{.attempt = id, .run_us = run_us, .bytes = Below(1'000'000)},
        "finished " + Name(id));
 }
 
@@ -237,17 +246,50 @@ void Story::Send(const Event& event, const std::string& told) {
       ++seen_["reject " + std::string(base::ErrorName(reject->error.code))];
       rejects_.push_back(*reject);
       if (tasks_.erase(reject->task_id) == 0) Fail("ended twice: " + reject->task_id);
+    } else if (const auto* stop = std::get_if<Stop>(&action)) {
+      OnStop(*stop);
     } else {
-      OnStop(std::get<Stop>(action));
+      OnMove(std::get<Move>(action));
     }
   }
   Check(claimed_workers);
+}
+
+void Story::OnMove(const Move& move) {
+  Tell("  move " + Name(move.attempt) + " from " + move.worker_id);
+  ++seen_["move"];
+  const auto at = tasks_.find(move.attempt.task_id);
+  if (at == tasks_.end() || !IsCurrent(at->second, move.attempt)) return Fail("moved in vain");
+  if (at->second.task.write) Fail("moved a write");
+  if (at->second.asked) Fail("asked to move twice");
+  at->second.asked = true;
+  asked_.push_back(move.attempt);
+}
+
+void Story::AnswerMove() {
+  const protocol::AttemptId id = asked_.back();
+  asked_.pop_back();
+  const auto at = tasks_.find(id.task_id);
+  const bool current = at != tasks_.end() && IsCurrent(at->second, id);
+  if (Chance(30)) {
+    if (current && at->second.finished) tasks_.erase(at);
+    return Send(Kept{id}, "kept " + Name(id));
+  }
+  if (current) {
+    at->second.waiting = true;
+    at->second.orphaned = at->second.finished = false;
+    at->second.waiting_since_ms = now_ms_;
+    at->second.failed_on.insert(at->second.worker);
+  }
+  Send(Moved{id}, "moved " + Name(id));
 }
 
 void Story::OnClaim(const Claim& claim) {
   Tell("  claim " + Name(claim.attempt) + " on " + claim.worker_id + ": " + claim.reason);
   claims_.push_back(claim);
   ++seen_["claim " + claim.reason.substr(0, claim.reason.find(' '))];
+  if (claim.reason.ends_with("late tasks") || claim.reason.ends_with("is slow"))
+    ++seen_["run away from a slow home"];
   const auto at = tasks_.find(claim.attempt.task_id);
   if (at == tasks_.end()) return Fail("claimed after its end");
   ModelTask& task = at->second;
@@ -272,6 +314,7 @@ void Story::OnStop(const Stop& stop) {
 }
 
 void Story::Settle() {
+  while (!asked_.empty()) AnswerMove();
   do {
     for (auto& [id, worker] : workers_) {
       const std::set<std::string> running = std::exchange(worker.running, {});
@@ -285,6 +328,7 @@ void Story::Settle() {
       }
     }
     Pass(options_.max_wait_ms + 2 * options_.claim_expiry_ms);
+    while (!asked_.empty()) AnswerMove();
   } while (failure_.empty() && !tasks_.empty());
   for (const WorkerView& view : scheduler_->workers()) {
     if (view.occupied != 0) Fail("a slot of " + view.worker_id + " never became free");

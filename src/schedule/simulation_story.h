@@ -40,6 +40,8 @@ class Story {
     bool waiting = true;
     int64_t waiting_since_ms = 0;  // submitted, or lost the last time
     bool orphaned = false;         // current attempt's worker went down
+    bool asked = false;            // to move, ever
+    bool finished = false;         // current attempt, whose move waits for its answer
     int attempt = 0;
     std::string worker;  // of the current attempt
     std::set<std::string> failed_on;
@@ -136,6 +138,11 @@ class Story {
 
   void OnStop(const Stop& stop);
 
+  void OnMove(const Move& move);
+
+  // The relay has given an attempt up that it was asked to, or has not.
+  void AnswerMove();
+
   bool Takes(const ModelWorker& worker) const;
 
   bool Avoids(const ModelTask& task, const std::string& worker_id) const;
@@ -167,8 +174,9 @@ class Story {
   std::map<int, std::string> owners_;       // of the keys
   std::map<std::string, int> owner_slots_;  // of those that could own them
   std::vector<WorkerView> eligible_;
-  std::vector<Claim> claims_;    // since the last submission
-  std::vector<Reject> rejects_;  // the same
+  std::vector<Claim> claims_;               // since the last submission
+  std::vector<Reject> rejects_;             // the same
+  std::vector<protocol::AttemptId> asked_;  // to move, and not answered yet
   std::set<std::string> stopped_current_;
   std::string must_reject_;
   std::string failure_;

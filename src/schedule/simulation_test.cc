@@ -39,6 +39,8 @@ TEST(SimulationTest, InvariantsHold) {
         "reject DEADLINE_EXCEEDED"}) {
     EXPECT_GT(seen[what], 100) << what;
   }
+  EXPECT_GT(seen["run away from a slow home"], 10);
+  EXPECT_GT(seen["move"], 100);
 }
 
 TEST(SimulationTest, AWorkerThatGoesMovesItsShareOfTheKeys) {

@@ -177,6 +177,8 @@ class Simulation {
         if (const auto* claim = std::get_if<Claim>(&action)) OnClaim(*claim);
         if (const auto* reject = std::get_if<Reject>(&action)) OnReject(*reject);
         if (const auto* stop = std::get_if<Stop>(&action)) OnStop(*stop);
+        // Nothing is delivered before the end.
+        if (const auto* move = std::get_if<Move>(&action)) Send(Moved{move->attempt});
       }
     }
   }

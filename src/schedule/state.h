@@ -1,8 +1,9 @@
 // What the scheduler knows; private to this folder.
 //
 // Split by what changes it: attempts.cc (what is heard of attempts, and time), membership.cc
-// (workers come, drain and go), placing.cc (which worker gets a task), stealing.cc (which task a
-// free slot gets), explain.cc (what is told of it), scheduler.cc (the rest).
+// (workers come, drain and go), placing.cc (which worker gets a task), lagging.cc (which worker is
+// slow, and what leaves it), stealing.cc (which task a free slot gets), explain.cc (what is told of
+// it), scheduler.cc (the rest).
 //
 // With W workers up and T tasks known, an event costs O(log T + log W) plus, for each task with a
 // key that it places, the ranks that it looks at: O(W) each, few. A change of the workers costs
@@ -37,6 +38,15 @@ inline constexpr int64_t kRefusedPauseMs = 100;
 // Bounds of the advice that comes with OVERLOADED.
 inline constexpr int64_t kMinRetryAfterMs = 100;
 inline constexpr int64_t kMaxRetryAfterMs = 30'000;
+// Ranks behind its homes at which a task looks for a worker that does not lag, where a home does.
+inline constexpr int kLooksPastLagging = 3;
+// Attempts that must be late before their worker, which may be well, is held to be the cause.
+inline constexpr int kMinLate = 2;
+// Late attempts, and idle workers for each, that are looked at at most for one that may move.
+inline constexpr int kMaxLateAsked = 64;
+inline constexpr int kMaxIdleAsked = 8;
+// When to look whether an attempt is late, as long as nothing is known of costs.
+inline constexpr int64_t kLateUnknownMs = 1'000;
 // Lines that are asked at most whether one of their tasks would make room for a new one.
 inline constexpr size_t kMaxCrowdedAsked = 128;
 // How long a task runs, for that advice, as long as none has finished.
@@ -75,7 +85,10 @@ struct TaskRecord {
   std::optional<int64_t> steal_at_ms;  // when it may be stolen, in State::steal_times until then
   Placement placement;                 // what brought it there
   Timer timer;
-  std::set<std::string> failed_on;  // workers that it was lost on
+  std::set<std::string> failed_on;  // workers that it was lost on, or moved from
+  enum class Move { kNotAsked, kAsked, kAnswered } move = Move::kNotAsked;
+  std::string moves_from;  // the worker of the attempt that was asked to move
+  std::string moved;       // "moved from w4 after 812 ms: ", for its next reason
 
   Waiting entry() {
     return {.task = this, .client = task.client, .priority = task.priority, .sequence = sequence};
@@ -98,6 +111,8 @@ struct AttemptRecord {
   bool home = false;
   int64_t cost_us = 0;
   int64_t since_ms = 0;  // started, or claimed
+  bool late = false;     // in State::late
+  bool cleared = false;  // late or not, one that began after it has ended on time
   Timer timer;
 
   bool HoldsSlot() const {
@@ -123,6 +138,8 @@ struct WorkerRecord {
   bool eligible = false;                 // gets tasks; kept by State::Enlist
   std::vector<AttemptRecord*> attempts;  // those that hold its slots, the oldest first
   Line line;
+  int late = 0;            // of `attempts`
+  int64_t slow_ms = -1;    // when a task was moved off it, until one that began later ends on time
   int64_t running_us = 0;  // costs of `attempts`
   int64_t waiting_us = 0;  // costs of its line
   Timer pause_timer;
@@ -159,12 +176,6 @@ struct ByFigure {
 };
 using WorkersByFigure = std::set<std::pair<double, WorkerRecord*>, ByFigure>;
 
-// A worker that was looked at for a task, in rank order.
-struct Look {
-  const WorkerRecord* worker = nullptr;
-  std::string passed_over;  // why; empty: it was chosen
-};
-
 struct Scheduler::State {
   explicit State(const Options& the_options);
 
@@ -200,7 +211,7 @@ struct Scheduler::State {
   AttemptRecord& AddAttempt(const protocol::AttemptId& id, const std::string& worker_id);
   void TakeSlot(AttemptRecord& attempt, WorkerRecord& worker);
   // Gives an attempt's slot back, if it holds one; the caller sets its new state.
-  void Release(const AttemptRecord& attempt);
+  void Release(AttemptRecord& attempt);
   void Forget(AttemptRecord& attempt);
   // Gives its slot back and remembers it for a while.
   void Void(AttemptRecord& attempt);
@@ -230,12 +241,9 @@ struct Scheduler::State {
   // Gives the task a slot, a place in a line or a Reject.
   void Place(TaskRecord& task, Arrival arrival);
   // Which worker the task should go to, whether it has a slot or not; none where no worker is up,
-  // or, unless `past_full_lines`, where all lines are full. `looks`, where there is one, hears of
-  // the workers that were looked at.
-  Placement Choose(const TaskRecord& task, bool past_full_lines,
-                   std::vector<Look>* looks = nullptr) const;
-  Placement ChooseInRank(const TaskRecord& task, bool past_full_lines,
-                         std::vector<Look>* looks) const;
+  // or, unless `past_full_lines`, where all lines are full.
+  Placement Choose(const TaskRecord& task, bool past_full_lines) const;
+  Placement ChooseInRank(const TaskRecord& task, bool past_full_lines) const;
   WorkerRecord* LeastLoaded(const TaskRecord& task, bool past_full_lines) const;
   int MostHomes() const;
   int HomesOf(const std::string& key) const;
@@ -257,7 +265,8 @@ struct Scheduler::State {
   base::ErrorInfo NoRoom() const;
   // See Scheduler::RefusesAll. O(kMaxCrowdedAsked log n).
   std::optional<base::ErrorInfo> RefusesAll(const std::string& client, int priority) const;
-  void GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen, std::string reason);
+  void GiveSlot(TaskRecord& task, WorkerRecord& worker, bool home, bool stolen,
+                const std::string& reason);
   void JoinLine(TaskRecord& task, Arrival arrival);
   // Takes a waiting task out of its line.
   void LeaveLine(TaskRecord& task);
@@ -269,6 +278,26 @@ struct Scheduler::State {
   void AddLoad(WorkerRecord& worker, int64_t running_us, int64_t waiting_us);
   // Brings the indexes up to date after any change of the worker.
   void Changed(WorkerRecord& worker);
+
+  // lagging.cc
+  // Sees to it that a running attempt is known to be late when it is.
+  void WatchForLate(AttemptRecord& attempt);
+  // It is late no more: it has ended, or nobody waits for it.
+  void NotLate(AttemptRecord& attempt);
+  // The task's attempt has ended: on time or not.
+  void NoteEnd(const TaskRecord& task, const AttemptRecord& attempt);
+  // Whether tasks do better elsewhere, though this worker has slots for them.
+  bool Lags(const WorkerRecord& worker) const;
+  // Asks for late attempts to be moved, one for each worker that idles, off workers that have
+  // several or are slow already. One stays at first: it may be that they are heavy.
+  void MoveLate();
+  int LateAndStay(const WorkerRecord& worker);
+  bool HasWhereToGo(const TaskRecord& task, const WorkerRecord& from) const;
+  void On(const Moved& event);
+  void On(const Kept& event);
+  // The task that this attempt was asked to move, where that waits for its answer.
+  TaskRecord* AskedTask(const protocol::AttemptId& id);
+  void NoteAnswer(TaskRecord& task);
 
   // stealing.cc
   // Gives free slots to what waits.
@@ -324,6 +353,9 @@ struct Scheduler::State {
   WorkersByFigure idle;     // load for each slot; those with a free slot and an empty line
   std::vector<WorkerRecord*> serving;         // free, with tasks in their own line
   std::unordered_set<WorkerRecord*> crowded;  // whose line may have to make room for a new task
+  // Late attempts, the oldest first: by (since, timer's number).
+  std::map<std::pair<int64_t, uint64_t>, AttemptRecord*> late;
+  int moves_asked = 0;  // that wait for their answer
   // Tasks that wait and may not be stolen yet: by (time, sequence).
   std::map<std::pair<int64_t, uint64_t>, TaskRecord*> steal_times;
 };

@@ -18,6 +18,7 @@ void Scheduler::State::Dispatch() {
   LetStealWhatIsDue();
   while (!idle.empty() && Steal()) {
   }
+  MoveLate();
 }
 
 void Scheduler::State::TakeFromOwnLine(WorkerRecord& worker) {
@@ -48,11 +49,11 @@ bool Scheduler::State::Steal() {
     const std::vector<WorkerRecord*>& homes = Homes(*task);
     const auto at = std::find(homes.begin(), homes.end(), &thief);
     const bool home = at != homes.end();
-    std::string reason = home ? "home rank " + std::to_string(at - homes.begin())
-                              : "stolen from " + owner->id + " after " +
-                                    std::to_string(now_ms - task->waiting_since_ms) + " ms";
+    const std::string reason = home ? "home rank " + std::to_string(at - homes.begin())
+                                    : "stolen from " + owner->id + " after " +
+                                          std::to_string(now_ms - task->waiting_since_ms) + " ms";
     LeaveLine(*task);
-    GiveSlot(*task, thief, home || !task->task.key, /*stolen=*/true, std::move(reason));
+    GiveSlot(*task, thief, home || !task->task.key, /*stolen=*/true, reason);
     return true;
   }
   return false;
@@ -60,12 +61,15 @@ bool Scheduler::State::Steal() {
 
 WorkerRecord* Scheduler::State::Thief(TaskRecord& task) {
   for (WorkerRecord* home : Homes(task)) {
-    if (home->indexed_idle && !Avoids(task, *home)) return home;
+    if (home->indexed_idle && !Avoids(task, *home) && !Lags(*home)) return home;
   }
+  WorkerRecord* lagging = nullptr;
   for (const auto& [load, worker] : idle) {
-    if (!Avoids(task, *worker)) return worker;
+    if (Avoids(task, *worker)) continue;
+    if (!Lags(*worker)) return worker;
+    if (lagging == nullptr) lagging = worker;
   }
-  return nullptr;
+  return lagging;
 }
 
 const std::vector<WorkerRecord*>& Scheduler::State::Homes(TaskRecord& task) {
