@@ -54,7 +54,9 @@ class Eider:
             for name in names:
                 sums[name] += float(getattr(info, name) or 0)
             reason = (info.reason or "unknown").split(" after ")[0].split(":")[0]
-            reason = " ".join(reason.split()[:1] if reason.startswith("stolen") else reason.split())
+            reason = " ".join(
+                reason.split()[:1] if reason.startswith(("stolen", "moved")) else reason.split()
+            )
             reasons[reason] = reasons.get(reason, 0) + 1
             worker = info.worker or "unknown"
             workers[worker] = workers.get(worker, 0) + 1

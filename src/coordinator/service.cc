@@ -196,6 +196,8 @@ void Coordinator::NoteClaim(const protocol::Query& query, const schedule::Claim&
     record.location = worker.location;
     record.queue_ms = claim.queue_ms;
     record.attempts.push_back({claim.attempt.attempt, claim.worker_id, claim.reason});
+    record.reported = false;  // figures of an attempt before this one
+    record.figures = {};
   });
   metrics_.QueueWaited(claim.queue_ms);
   metrics_.Claimed(claim.reason);

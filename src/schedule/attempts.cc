@@ -98,7 +98,8 @@ void Scheduler::State::On(const Finished& event) {
 
 void Scheduler::State::On(const Lost& event) {
   AttemptRecord* attempt = Find(event.attempt);
-  TaskRecord* current = attempt == nullptr ? nullptr : CurrentTask(*attempt);
+  if (attempt == nullptr) return LoseFinished(event.attempt);
+  TaskRecord* current = CurrentTask(*attempt);
   if (current == nullptr) return;
   TaskRecord& task = *current;
   const std::string worker = attempt->worker_id;
@@ -115,6 +116,7 @@ void Scheduler::State::On(const Lost& event) {
   }
   Abandon(*attempt, "its stream broke");
   NoteAnswer(task);
+  task.moved.clear();
   task.where = Whereabouts::kNowhere;
   task.failed_on.insert(worker);
   ++task.retries;
@@ -124,7 +126,7 @@ void Scheduler::State::On(const Lost& event) {
 
 void Scheduler::State::On(const Refused& event) {
   AttemptRecord* attempt = Find(event.attempt);
-  if (attempt == nullptr) return;
+  if (attempt == nullptr) return LoseFinished(event.attempt);
   TaskRecord* task = CurrentTask(*attempt);
   const auto worker = workers.find(attempt->worker_id);
   Forget(*attempt);
@@ -135,6 +137,7 @@ void Scheduler::State::On(const Refused& event) {
     Changed(worker->second);
   }
   if (task == nullptr) return;
+  NoteAnswer(*task);
   task->where = Whereabouts::kNowhere;
   Place(*task, Arrival::kRefused);
 }

@@ -71,7 +71,7 @@ int64_t Costs::StealAfterUs(const std::optional<std::string>& key) const {
 std::optional<int64_t> Costs::LateUs(const std::optional<std::string>& key) const {
   if (runs_ == 0) return std::nullopt;
   const Known* known = Find(key);
-  double expected_us = std::exp(log_us_);
+  double expected_us = typical_us_;
   if (known != nullptr && known->away_runs > 0) {
     expected_us = known->away_us;
   } else if (known != nullptr && known->runs > 0) {
@@ -85,7 +85,7 @@ void Costs::NoteRun(const std::optional<std::string>& key, bool home, int64_t ru
                     int64_t bytes) {
   const double run = static_cast<double>(run_us);
   Average(mean_us_, ++runs_, run);
-  Average(log_us_, runs_, std::log(std::max(1.0, run)), kLongMemory);
+  Average(typical_us_, runs_, run, kLongMemory);
   Known& known = Get(key);
   Average(known.cost_us, ++known.runs, run);
   Average(known.bytes, known.runs, static_cast<double>(bytes));

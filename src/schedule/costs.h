@@ -31,7 +31,8 @@ class Costs {
   // what that costs more.
   int64_t StealAfterUs(const std::optional<std::string>& key) const;
   // After how long a task of this key is late, wherever it runs: twice what it takes away from its
-  // home, or where that is not known what its runs or else tasks typically take. None: nothing has
+  // home; where that is not known, what its own runs or tasks on the average take, what is more. A
+  // slow home does not weigh much in that, for what is late there moves. None: nothing has
   // finished.
   std::optional<int64_t> LateUs(const std::optional<std::string>& key) const;
   // A task has finished: at a home of its key or not, having asked for so many bytes.
@@ -83,8 +84,7 @@ class Costs {
   std::unordered_map<std::string, std::list<Known>::iterator> by_key_;
   int64_t runs_ = 0;
   double mean_us_ = 0;
-  double log_us_ =
-      0;  // mean of the logarithms, over more tasks, where a few that are slow count little
+  double typical_us_ = 0;  // the mean of more of them
   // Over the tasks that ran away: what it cost, and what they asked for.
   int64_t losses_ = 0;
   double loss_us_ = 0;

@@ -20,14 +20,14 @@ void Scheduler::State::WatchForLate(AttemptRecord& attempt) {
   if (at_ms > now_ms) return timers.Set(attempt.timer, at_ms);
   attempt.late = true;
   ++workers.at(attempt.worker_id).late;
-  late.emplace(std::pair(attempt.since_ms, attempt.timer.number), &attempt);
+  movable.emplace(std::pair(attempt.since_ms, attempt.timer.number), &attempt);
 }
 
 void Scheduler::State::NotLate(AttemptRecord& attempt) {
   if (attempt.state == AttemptState::kRunning) timers.Clear(attempt.timer);
   if (!std::exchange(attempt.late, false)) return;
   --workers.at(attempt.worker_id).late;
-  late.erase({attempt.since_ms, attempt.timer.number});
+  movable.erase({attempt.since_ms, attempt.timer.number});
 }
 
 void Scheduler::State::NoteEnd(const TaskRecord& task, const AttemptRecord& attempt) {
@@ -44,8 +44,12 @@ void Scheduler::State::NoteEnd(const TaskRecord& task, const AttemptRecord& atte
 }
 
 bool Scheduler::State::Lags(const WorkerRecord& worker) const {
-  // One task at a time, to find out.
-  if (worker.slow_ms >= 0) return !worker.attempts.empty();
+  // One task at a time, to find out; what was there before finds nothing out.
+  if (worker.slow_ms >= 0) {
+    return std::any_of(
+        worker.attempts.begin(), worker.attempts.end(),
+        [&worker](const AttemptRecord* attempt) { return attempt->since_ms > worker.slow_ms; });
+  }
   if (worker.late < kMinLate) return false;
   int64_t oldest_ms = now_ms, youngest_ms = 0;  // when they began
   for (const AttemptRecord* attempt : worker.attempts) {
@@ -56,14 +60,13 @@ bool Scheduler::State::Lags(const WorkerRecord& worker) const {
   return now_ms - oldest_ms > 2 * (now_ms - youngest_ms);
 }
 
-bool Scheduler::State::HasWhereToGo(const TaskRecord& task, const WorkerRecord& from) const {
-  int asked = 0;
+WorkerRecord* Scheduler::State::WellIdle(const TaskRecord& task) const {
+  int looked_at = 0;
   for (const auto& [load, worker] : idle) {
-    if (++asked > kMaxIdleAsked) return false;
-    if (worker != &from && worker->late == 0 && worker->slow_ms < 0 && !Avoids(task, *worker))
-      return true;
+    if (++looked_at > kMaxIdleAsked) break;
+    if (worker->late == 0 && worker->slow_ms < 0 && !Avoids(task, *worker)) return worker;
   }
-  return false;
+  return nullptr;
 }
 
 int Scheduler::State::LateAndStay(const WorkerRecord& worker) {
@@ -73,20 +76,33 @@ int Scheduler::State::LateAndStay(const WorkerRecord& worker) {
                                         }));
 }
 
+bool Scheduler::State::MayMove(const AttemptRecord& attempt) {
+  const TaskRecord* task = CurrentTask(attempt);
+  if (task == nullptr || task->task.write || task->move != TaskRecord::Move::kNotAsked)
+    return false;
+  const auto late_us = costs.LateUs(task->task.key);
+  return late_us && (now_ms - attempt.since_ms) * 1'000 < kTooLateToMove * *late_us;
+}
+
 void Scheduler::State::MoveLate() {
   int looked_at = 0;
-  for (const auto& [since, attempt] : late) {
+  for (auto at = movable.begin(); at != movable.end();) {
     if (moves_asked >= std::ssize(idle) || ++looked_at > kMaxLateAsked) return;
-    const WorkerRecord& worker = workers.at(attempt->worker_id);
-    TaskRecord* task = CurrentTask(*attempt);
-    const bool may =
-        task != nullptr && !task->task.write && task->move == TaskRecord::Move::kNotAsked;
+    AttemptRecord& attempt = *at->second;
+    if (!MayMove(attempt)) {
+      at = movable.erase(at);
+      continue;
+    }
+    ++at;
+    const WorkerRecord& worker = workers.at(attempt.worker_id);
+    TaskRecord& task = *CurrentTask(attempt);
     const int enough = worker.slow_ms >= 0 ? 1 : kMinLate;
-    if (!may || LateAndStay(worker) < enough || !HasWhereToGo(*task, worker)) continue;
-    task->move = TaskRecord::Move::kAsked;
-    task->moves_from = worker.id;
+    if (LateAndStay(worker) < enough || WellIdle(task) == nullptr) continue;
+    movable.erase(std::pair(attempt.since_ms, attempt.timer.number));
+    task.move = TaskRecord::Move::kAsked;
+    task.moves_from = worker.id;
     ++moves_asked;
-    actions.push_back(Move{attempt->id, worker.id});
+    actions.push_back(Move{attempt.id, worker.id});
   }
 }
 
@@ -108,9 +124,9 @@ void Scheduler::State::On(const Moved& event) {
   if (task == nullptr) return;
   NoteAnswer(*task);
   AttemptRecord* attempt = Find(event.attempt);  // none when it has finished meanwhile
-  if (attempt != nullptr) Abandon(*attempt, "its worker is slow, it runs elsewhere now");
-  if (const auto slow = workers.find(task->moves_from); slow != workers.end()) {
-    slow->second.slow_ms = now_ms;
+  if (attempt != nullptr) {
+    if (attempt->HoldsSlot()) workers.at(task->moves_from).slow_ms = now_ms;
+    Abandon(*attempt, "its worker is slow, it runs elsewhere now");
   }
   task->failed_on.insert(task->moves_from);
   task->moved = "moved from " + task->moves_from + " after " +
@@ -125,6 +141,13 @@ void Scheduler::State::On(const Kept& event) {
   if (task == nullptr) return;
   NoteAnswer(*task);
   if (Find(event.attempt) == nullptr) End(*task, std::nullopt);
+}
+
+void Scheduler::State::LoseFinished(const protocol::AttemptId& id) {
+  TaskRecord* task = AskedTask(id);
+  if (task == nullptr) return;
+  End(*task, LostError(*task, "worker " + task->moves_from +
+                                  " finished, but its connection was lost under the result"));
 }
 
 }  // namespace eider::schedule

@@ -27,6 +27,7 @@ void Scheduler::State::On(const WorkerUp& event) {
   worker.slots = std::max(0, event.slots);
   worker.draining = false;
   worker.paused = false;
+  worker.slow_ms = -1;
   worker.not_ready_why.clear();
   timers.Clear(worker.pause_timer);
   worker.flapping = IsFlapping(worker.id);

@@ -71,12 +71,15 @@ int Scheduler::State::HomesOf(const std::string& key) const {
 
 std::string Scheduler::State::Excuse(const TaskRecord& task, const WorkerRecord& worker) const {
   if (Avoids(task, worker)) {
-    return worker.id == task.moves_from ? "is slow" : "was lost under it";
+    const bool moved = !task.moved.empty() && worker.id == task.moves_from;
+    return moved ? "is slow" : "was lost under it";
   }
   if (worker.paused) return "refused a task just now";
   if (LineIsFull(worker)) return "has a full line";
   if (worker.slow_ms >= 0) return "is slow";
-  if (Lags(worker)) return "has " + std::to_string(worker.late) + " late tasks";
+  if (worker.late > 0) {
+    return "has " + std::to_string(worker.late) + (worker.late == 1 ? " late task" : " late tasks");
+  }
   const double mean = static_cast<double>(total_load_us) / static_cast<double>(total_slots);
   const double own = static_cast<double>(worker.load_us()) / worker.slots;
   char text[64];
@@ -105,7 +108,8 @@ WorkerRecord* Scheduler::State::LeastLoaded(const TaskRecord& task, bool past_fu
 Placement Scheduler::State::Choose(const TaskRecord& task, bool past_full_lines) const {
   if (roster.empty()) return {};
   if (task.task.key) return ChooseInRank(task, past_full_lines);
-  Placement placement{.worker = LeastLoaded(task, past_full_lines), .home = true};
+  Placement placement{.worker = WellIdle(task), .home = true};
+  if (placement.worker == nullptr) placement.worker = LeastLoaded(task, past_full_lines);
   placement.reason = "least loaded";
   return placement;
 }
@@ -149,6 +153,12 @@ Placement Scheduler::State::ChooseInRank(const TaskRecord& task, bool past_full_
       if (is_idle(*worker) && well) return found(worker, rank);
     }
     return found(placement.homes[static_cast<size_t>(*lagging)], *lagging);
+  }
+  if (!task.moved.empty()) {
+    // It moves once: to a worker that is seen to be well.
+    placement.worker = WellIdle(task);
+    placement.reason = "the least loaded";
+    if (placement.worker != nullptr) return placement;
   }
   for (int rank = 0; rank < std::ssize(placement.homes); ++rank) {
     WorkerRecord* home = placement.homes[static_cast<size_t>(rank)];

@@ -14,8 +14,9 @@
 //      away from its cache, or that was expected to wait longer than that when it joined the line
 //      (a task keeps off workers that it was lost on while others are up; a worker that refused one
 //      is left alone for a moment);
-//   4. each submitted task ends once: by Finished (with a Kept, where a Move waits for its answer),
-//      or by one Reject;
+//   4. each submitted task ends once: by Finished (where a Move waits for its answer, with that),
+//   or
+//      by one Reject;
 //   5. a task goes to a home of its key that has a free slot and does not lag behind others that
 //      have one, or will soon have one, else to the first in rank whose load stays within its
 //      bound, else to the least loaded.
@@ -159,7 +160,8 @@ struct Stop {  // tell the worker to cancel the attempt; nobody waits for it any
   std::string reason;
 };
 // Its worker is slow and another idles: give the attempt up, where nothing of it was delivered. It
-// is answered with Moved or Kept, once; until then the task does not end by Finished.
+// is answered with Moved or Kept, or by what else befalls the attempt; until then the task does not
+// end by Finished.
 struct Move {
   protocol::AttemptId attempt;
   std::string worker_id;

@@ -271,6 +271,14 @@ void Story::AnswerMove() {
   asked_.pop_back();
   const auto at = tasks_.find(id.task_id);
   const bool current = at != tasks_.end() && IsCurrent(at->second, id);
+  if (current && at->second.finished && Chance(20)) {
+    // The relay loses the result before it hears that it is to be given up, and answers later.
+    asked_.push_back(id);
+    Send(Lost{id, false}, "lost " + Name(id));
+    if (tasks_.contains(id.task_id)) Fail("lost after it had finished, and not ended");
+    ++seen_["lost when finished"];
+    return;
+  }
   if (Chance(30)) {
     if (current && at->second.finished) tasks_.erase(at);
     return Send(Kept{id}, "kept " + Name(id));

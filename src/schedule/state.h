@@ -45,6 +45,8 @@ inline constexpr int kMinLate = 2;
 // Late attempts, and idle workers for each, that are looked at at most for one that may move.
 inline constexpr int kMaxLateAsked = 64;
 inline constexpr int kMaxIdleAsked = 8;
+// One that has run for so many times what is late is rather heavy, and has come far: it stays.
+inline constexpr int kTooLateToMove = 8;
 // When to look whether an attempt is late, as long as nothing is known of costs.
 inline constexpr int64_t kLateUnknownMs = 1'000;
 // Lines that are asked at most whether one of their tasks would make room for a new one.
@@ -111,7 +113,7 @@ struct AttemptRecord {
   bool home = false;
   int64_t cost_us = 0;
   int64_t since_ms = 0;  // started, or claimed
-  bool late = false;     // in State::late
+  bool late = false;     // counted in WorkerRecord::late
   bool cleared = false;  // late or not, one that began after it has ended on time
   Timer timer;
 
@@ -289,15 +291,20 @@ struct Scheduler::State {
   // Whether tasks do better elsewhere, though this worker has slots for them.
   bool Lags(const WorkerRecord& worker) const;
   // Asks for late attempts to be moved, one for each worker that idles, off workers that have
-  // several or are slow already. One stays at first: it may be that they are heavy.
+  // several or are slow already. So one stays at first: it may be that they are heavy.
   void MoveLate();
+  bool MayMove(const AttemptRecord& attempt);
   int LateAndStay(const WorkerRecord& worker);
-  bool HasWhereToGo(const TaskRecord& task, const WorkerRecord& from) const;
+  // The least loaded worker that idles, has nothing late and is not slow; none: not found soon.
+  WorkerRecord* WellIdle(const TaskRecord& task) const;
   void On(const Moved& event);
   void On(const Kept& event);
   // The task that this attempt was asked to move, where that waits for its answer.
   TaskRecord* AskedTask(const protocol::AttemptId& id);
   void NoteAnswer(TaskRecord& task);
+  // The relay lost an attempt that has finished: where its task still waits for the answer to a
+  // move, not all of the result came.
+  void LoseFinished(const protocol::AttemptId& id);
 
   // stealing.cc
   // Gives free slots to what waits.
@@ -353,8 +360,8 @@ struct Scheduler::State {
   WorkersByFigure idle;     // load for each slot; those with a free slot and an empty line
   std::vector<WorkerRecord*> serving;         // free, with tasks in their own line
   std::unordered_set<WorkerRecord*> crowded;  // whose line may have to make room for a new task
-  // Late attempts, the oldest first: by (since, timer's number).
-  std::map<std::pair<int64_t, uint64_t>, AttemptRecord*> late;
+  // Late attempts that may move, the youngest first: by (since, timer's number).
+  std::map<std::pair<int64_t, uint64_t>, AttemptRecord*, std::greater<>> movable;
   int moves_asked = 0;  // that wait for their answer
   // Tasks that wait and may not be stolen yet: by (time, sequence).
   std::map<std::pair<int64_t, uint64_t>, TaskRecord*> steal_times;

@@ -15,7 +15,7 @@ struct WorkerRecord;
 
 enum class TimerKind {
   kTask,     // it has waited long enough: its deadline, or max_wait_ms
-  kAttempt,  // its claim expires, or its memory
+  kAttempt,  // its claim expires, or its memory; or it runs and is late
   kPause,    // a worker that refused a task may be asked again
   kHold,     // a flapping worker has been held back long enough
   kTrial,    // a verdict on a query that workers died under
