@@ -100,6 +100,16 @@ class CollectingSink final : public ResultSink {
 
 class CoordinatorTest : public testing::Test {
  protected:
+  // Two workers, a query of a file, and the file's home: where it has run quickly once.
+  std::pair<protocol::Query, std::string> StartAndLearn() {
+    Start({"w1", "w2"});
+    protocol::Query query = Select();
+    query.files = {"s3://b/k"};
+    const auto quick = Submit(query);
+    EXPECT_TRUE(quick->WaitForEnd().ok());
+    EXPECT_EQ(Record(submitted_->query_id())["state"], "finished");
+    return {query, quick->claim().worker_id};
+  }
   // Starts a coordinator over workers of these names, at grpc://NAME:1, and waits until all are
   // ready.
   void Start(const std::vector<std::string>& names) { Start(names, options_); }
@@ -265,13 +275,7 @@ TEST_F(CoordinatorTest, TheTasksOwnErrorArrivesAsItIs) {
 }
 
 TEST_F(CoordinatorTest, ALostWorkerCostsARetryWhereNothingWasDelivered) {
-  Start({"w1", "w2"});
-  protocol::Query query = Select();
-  query.files = {"s3://b/k"};
-  const auto first = Submit(query);
-  ASSERT_TRUE(first->WaitForEnd().ok());
-  ASSERT_EQ(Record(submitted_->query_id())["state"], "finished");
-  const std::string home = first->claim().worker_id;
+  const auto [query, home] = StartAndLearn();
   workers_[home]->SetScripts(
       {{.start = MakeError(ErrorCode::kWorkerLost, "connection reset"), .report = false}});
   const auto second = Submit(query);
@@ -284,13 +288,7 @@ TEST_F(CoordinatorTest, ALostWorkerCostsARetryWhereNothingWasDelivered) {
 }
 
 TEST_F(CoordinatorTest, AQueryLeavesAWorkerThatIsSlow) {
-  Start({"w1", "w2"});
-  protocol::Query query = Select();
-  query.files = {"s3://b/k"};
-  const auto quick = Submit(query);
-  ASSERT_TRUE(quick->WaitForEnd().ok());
-  ASSERT_EQ(Record(submitted_->query_id())["state"], "finished");
-  const std::string home = quick->claim().worker_id;
+  const auto [query, home] = StartAndLearn();
   workers_[home]->SetScripts({{.batches = 0, .hang = true}});
   const auto first = Submit(query);
   const std::string first_id = submitted_->query_id();
@@ -308,13 +306,7 @@ TEST_F(CoordinatorTest, AQueryLeavesAWorkerThatIsSlow) {
 }
 
 TEST_F(CoordinatorTest, WhatHasDeliveredStaysOnASlowWorker) {
-  Start({"w1", "w2"});
-  protocol::Query query = Select();
-  query.files = {"s3://b/k"};
-  const auto quick = Submit(query);
-  ASSERT_TRUE(quick->WaitForEnd().ok());
-  ASSERT_EQ(Record(submitted_->query_id())["state"], "finished");
-  const std::string home = quick->claim().worker_id;
+  const auto [query, home] = StartAndLearn();
   workers_[home]->SetScripts({{.batches = 1, .hang = true}, {.batches = 0, .hang = true}});
   const auto delivers = Submit(query);
   const auto delivering = submitted_;
