@@ -52,7 +52,7 @@ def test_each_byte_comes_once(crowd: Rig, name: str, content: bytes) -> None:
     figures = [outcome.figures for outcome in outcomes]
     assert sum(f["s3_requests"] for f in figures) == seen.count()
     assert sum(f["s3_bytes"] for f in figures) == seen.bytes
-    # One that runs may still be on its way to the file when the first bytes come, and need not wait.
+    # One that runs may still be on its way to the file when the first bytes come: it need not wait.
     waits = sum(f["shared_fetches"] for f in figures)
     assert waits >= CLIENTS // 2, "they did not wait for one another"
 
