@@ -35,7 +35,7 @@ struct S3Options {
 };
 
 struct EngineOptions {
-  int threads = 0;                 // 0: one for each core
+  int threads = 1;                 // that compute, at least one
   int64_t memory_limit_bytes = 0;  // 0: DuckDB's default (80% of the machine's)
   std::string temp_directory;      // for spilling; made when needed
   std::string extension_dir;       // holds NAME.duckdb_extension files (also one folder down)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -26,6 +25,7 @@ import pytest
 
 from support import http
 from support.agent import Agent
+from support.busy import Busy, sharers
 from support.cluster import Cluster, MakeCluster
 from support.gate import Gate
 from support.paths import eider_binary
@@ -69,33 +69,6 @@ class Log:
             if said.startswith(message) and (task in said or line.get("task") == task):
                 return datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp()
         return None
-
-
-class Busy:
-    """How much later than asked for this machine lets a sleeper go on, at its worst, in ms."""
-
-    def __enter__(self) -> Busy:
-        self._worst_s = 0.0
-        self._stop = False
-        self._thread = threading.Thread(target=self._measure)
-        self._thread.start()
-        return self
-
-    def _measure(self) -> None:
-        while not self._stop:
-            began = time.monotonic()
-            time.sleep(0.005)
-            self._worst_s = max(self._worst_s, time.monotonic() - began - 0.005)
-
-    def __exit__(self, *_: object) -> None:
-        self._stop = True
-        self._thread.join()
-        self.ms = self._worst_s * 1000
-
-
-def sharers() -> float:
-    """How many want each core of this machine: what takes 50 ms of a core's time takes longer."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass
