@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import socket
 import subprocess
 import sys
@@ -143,5 +144,12 @@ def _make_lineitem() -> None:
 
 
 def versions() -> dict[str, Any]:
-    server = subprocess.run([str(versitygw_binary()), "--version"], capture_output=True, text=True)
-    return {"duckdb": duckdb.__version__, "versitygw": server.stdout.split("\n")[0]}
+    # It was built by `go install`, of which its own --version knows nothing.
+    built = subprocess.run(
+        ["go", "version", "-m", str(versitygw_binary())], capture_output=True, text=True
+    )
+    module = re.search(r"\bmod\s+\S+/versitygw\s+(\S+)", built.stdout)
+    return {
+        "duckdb": duckdb.__version__,
+        "versitygw": f"versitygw {module[1]}" if module else "versitygw",
+    }

@@ -57,10 +57,7 @@ int RunCache(const Invocation& invocation) {
   if (!options.ok()) return Refuse(kCommand, options.status());
   const auto done = Run(*options);
   if (done.ok()) return *done;
-  std::fprintf(stderr, "error %s: %s\n",
-               std::string(base::ErrorName(base::ErrorOf(done.status()).code)).c_str(),
-               done.status().message().c_str());
-  return kFailed;
+  return Report(done.status());
 }
 
 }  // namespace eider::cmd

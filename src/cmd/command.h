@@ -35,6 +35,9 @@ int RunCache(const Invocation& invocation);
 // Prints why a command does not start, as one line to stderr; returns kCannotStart.
 int Refuse(config::Command command, const arrow::Status& why);
 
+// Prints an error to stderr, "error CODE: why", without a code where none was given; kFailed.
+int Report(const arrow::Status& why);
+
 std::string Version();
 
 }  // namespace eider::cmd

@@ -7,6 +7,12 @@ namespace {
 
 constexpr int64_t kTimeoutMs = 5'000;
 
+arrow::Result<protocol::Value> Parsed(const arrow::Result<rpc::HttpClient::Response>& answer) {
+  if (!answer.ok()) return WithHint(answer.status());
+  if (answer->status != 200) return base::MakeError(ErrorOfAnswer(answer->status, answer->body));
+  return protocol::ParseJson(answer->body);
+}
+
 }  // namespace
 
 base::ErrorInfo ErrorOfAnswer(int status, const std::string& body) {
@@ -17,19 +23,21 @@ base::ErrorInfo ErrorOfAnswer(int status, const std::string& body) {
   return error;
 }
 
+arrow::Status WithHint(const arrow::Status& failed) {
+  if (!failed.IsIOError() || failed.detail() != nullptr) return failed;
+  return arrow::Status::IOError(failed.message(),
+                                "; is a coordinator running there? `eider up` starts one on this "
+                                "machine, --url names another");
+}
+
 arrow::Result<protocol::Value> GetJson(const std::string& url, const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const auto answer, rpc::Fetch("GET", url + path, {}, "", kTimeoutMs));
-  if (answer.status != 200) return base::MakeError(ErrorOfAnswer(answer.status, answer.body));
-  return protocol::ParseJson(answer.body);
+  return Parsed(rpc::Fetch("GET", url + path, {}, "", kTimeoutMs));
 }
 
 arrow::Result<protocol::Value> PostJson(const std::string& url, const std::string& path,
                                         const std::string& body) {
-  ARROW_ASSIGN_OR_RAISE(
-      const auto answer,
+  return Parsed(
       rpc::Fetch("POST", url + path, {{"Content-Type", "application/json"}}, body, kTimeoutMs));
-  if (answer.status != 200) return base::MakeError(ErrorOfAnswer(answer.status, answer.body));
-  return protocol::ParseJson(answer.body);
 }
 
 std::optional<protocol::Value> FindQuery(const std::string& url, const std::string& client) {

@@ -11,6 +11,9 @@
 
 namespace eider::cmd {
 
+// What a failed Fetch says to its user: where no coordinator was reached, also what to do.
+arrow::Status WithHint(const arrow::Status& failed);
+
 // GET of a path such as "/v1/workers". Errors: the connection's, or the one in the answer.
 arrow::Result<protocol::Value> GetJson(const std::string& url, const std::string& path);
 

@@ -35,10 +35,7 @@ int RunExplain(const Invocation& invocation) {
   if (!body.ok()) return Refuse(kCommand, body.status());
   const auto shown = Show(*options, *body);
   if (shown.ok()) return kDone;
-  std::fprintf(stderr, "error %s: %s\n",
-               std::string(base::ErrorName(base::ErrorOf(shown).code)).c_str(),
-               shown.message().c_str());
-  return kFailed;
+  return Report(shown);
 }
 
 }  // namespace eider::cmd

@@ -44,22 +44,16 @@ arrow::Status CheckOutput(const config::QueryOptions& options) {
 }
 
 // Why the stream broke: what the coordinator knows of it, else how it looked from here.
-base::ErrorInfo WhyBroken(const std::string& url, const std::string& client,
-                          const arrow::Status& seen) {
+arrow::Status WhyBroken(const std::string& url, const std::string& client,
+                        const arrow::Status& seen) {
   const auto query = FindQuery(url, client);
   const protocol::Value* error = query ? query->Find("error") : nullptr;
   if (error != nullptr && error->kind == protocol::Value::Kind::kStruct) {
-    if (auto info = base::DecodeError(protocol::EncodeJson(*error))) return *std::move(info);
+    if (auto info = base::DecodeError(protocol::EncodeJson(*error))) {
+      return base::MakeError(*std::move(info));
+    }
   }
-  return base::ErrorOf(seen);
-}
-
-int Report(const base::ErrorInfo& error) {
-  std::fprintf(stderr, "error %s: %s\n", std::string(base::ErrorName(error.code)).c_str(),
-               error.message.c_str());
-  if (error.retryable)
-    std::fputs("(the same query may well succeed when it is run again)\n", stderr);
-  return kFailed;
+  return seen;
 }
 
 // What it cost, on a terminal; nothing where the coordinator cannot say.
@@ -103,12 +97,14 @@ int Execute(const config::QueryOptions& options, const std::string& body) {
   if (!answer.ok()) {
     const bool started = stream.bytes() > 0;
     return Report(started ? WhyBroken(options.url, client, answer.status())
-                          : base::ErrorOf(answer.status()));
+                          : WithHint(answer.status()));
   }
-  if (answer->status != 200) return Report(ErrorOfAnswer(answer->status, answer->body));
+  if (answer->status != 200) {
+    return Report(base::MakeError(ErrorOfAnswer(answer->status, answer->body)));
+  }
   arrow::Status finished = stream.Finish();
   if (finished.ok()) finished = (*output)->Commit();
-  if (!finished.ok()) return Report(base::ErrorOf(finished));
+  if (!finished.ok()) return Report(finished);
   Summarize(options.url, client);
   return kDone;
 }

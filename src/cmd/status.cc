@@ -41,10 +41,7 @@ int RunStatus(const Invocation& invocation) {
   if (!options.ok()) return Refuse(kCommand, options.status());
   const auto shown = Show(*options);
   if (shown.ok()) return kDone;
-  std::fprintf(stderr, "error %s: %s\n",
-               std::string(base::ErrorName(base::ErrorOf(shown).code)).c_str(),
-               shown.message().c_str());
-  return kFailed;
+  return Report(shown);
 }
 
 }  // namespace eider::cmd

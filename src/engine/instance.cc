@@ -25,18 +25,15 @@ namespace {
 // of a join is filled in as many pieces as there are threads.
 constexpr int kFewestThreads = 3;
 constexpr int kEnoughThreads = 8;
-// By the count it also decides what memory queries leave to one another: with less for each, eight
-// at a time run out of it sooner.
-constexpr int64_t kMemoryPerThread = int64_t{64} << 20;
+// A stream whose client is slow holds a row group for each thread: of 80 MB each, eight do not fit
+// into 512 MiB.
+constexpr int64_t kMemoryPerThread = int64_t{1} << 30;
 
 // It starts as many threads of its own as compute, less the caller's: what is counted beyond that
 // is said to be callers, as there are with several queries at a time.
 void SetThreads(const EngineOptions& options, duckdb::DBConfig& config) {
-  int64_t wanted = kEnoughThreads;
-  if (options.memory_limit_bytes > 0) {
-    wanted = std::clamp<int64_t>(options.memory_limit_bytes / kMemoryPerThread, kFewestThreads,
-                                 kEnoughThreads);
-  }
+  const int64_t wanted = std::clamp<int64_t>(options.memory_limit_bytes / kMemoryPerThread,
+                                             kFewestThreads, kEnoughThreads);
   const int64_t counted = std::max<int64_t>(options.threads, wanted);
   config.options.maximum_threads = static_cast<duckdb::idx_t>(counted);
   config.SetOptionByName("external_threads", duckdb::Value::BIGINT(counted - options.threads + 1));

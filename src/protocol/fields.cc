@@ -10,6 +10,17 @@ namespace eider::protocol {
 using base::ErrorCode;
 using base::MakeError;
 
+namespace {
+
+// What a client sent, as far as an error message repeats it.
+std::string Shown(std::string_view text) {
+  constexpr size_t kMostBytes = 64;
+  if (text.size() <= kMostBytes) return std::string(text);
+  return std::string(text.substr(0, kMostBytes)) + "...";
+}
+
+}  // namespace
+
 Fields::Fields(const Value& object, std::string what) : object_(object), what_(std::move(what)) {
   if (object.kind != Value::Kind::kStruct) {
     Fail("expected a JSON object, not " + std::string(KindName(object.kind)));
@@ -55,7 +66,7 @@ void Fields::Read(std::string_view name, int64_t* out) {
   if (auto number = value->AsInt64(); number.ok()) {
     *out = *number;
   } else {
-    Fail("the field `" + std::string(name) + "` is " + value->text + ", past 64 bits");
+    Fail("the field `" + std::string(name) + "` is " + Shown(value->text) + ", past 64 bits");
   }
 }
 
@@ -89,7 +100,7 @@ void Fields::Read(std::string_view name, std::vector<std::string>* out) {
 arrow::Status Fields::Done(bool refuse_unknown) {
   if (refuse_unknown && status_.ok()) {
     for (const std::string& name : object_.names) {
-      if (!asked_.contains(name)) Fail("unknown field `" + name + "`");
+      if (!asked_.contains(name)) Fail("unknown field `" + Shown(name) + "`");
     }
   }
   return status_;

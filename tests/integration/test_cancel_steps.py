@@ -41,7 +41,7 @@ def cluster(
         tmp_path_factory.mktemp("steps"),
         {},
         workers=1,
-        worker_options=["--threads", str(request.param), "--memory-limit", "3GiB"],
+        worker_options=["--threads", str(request.param), "--memory-limit", "8GiB"],
         ready=False,
     )
     yield made

@@ -109,7 +109,10 @@ def test_query_without_a_coordinator(cluster: Cluster) -> None:
     port = free_port()
     done = eider("query", "--url", f"http://127.0.0.1:{port}", "SELECT 1")
     assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot connect to"), done.stderr
     assert str(port) in done.stderr
+    assert "eider up" in done.stderr
+    assert eider("status", "--url", f"http://127.0.0.1:{port}").stderr.startswith("error: cannot")
 
 
 def test_status(cluster: Cluster) -> None:

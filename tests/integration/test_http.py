@@ -241,6 +241,7 @@ def test_unknown_calls(cluster: Cluster) -> None:
     assert http.get(cluster.url, "/nothing").status == 404
     assert http.get(cluster.url, "/read").status == 405
     assert http.post(cluster.url, "/healthz", {}).status == 405
+    assert http.get(cluster.url, "/healthz", method="HEAD").body == b""
     assert http.get(cluster.url, "/v1/queries/0000000000000000").status == 404
     assert http.get(cluster.url, "/v1/queries/0000000000000000", method="DELETE").status == 404
     assert http.get(cluster.url, "/v1/queries/..%2f..%2fetc").status == 404

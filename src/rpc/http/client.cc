@@ -68,10 +68,7 @@ arrow::Status FetchError(CURLcode code, const std::string& url, std::string_view
       return base::MakeError(ErrorCode::kDeadlineExceeded, url + " did not answer in time: " + why);
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
-      return base::MakeError({.code = ErrorCode::kInternal,
-                              .message = "cannot connect to " + url + ": " + why,
-                              .retryable = true,
-                              .retry_after_ms = std::nullopt});
+      return arrow::Status::IOError("cannot connect to ", url, ": ", why);
     default:
       return base::MakeError({.code = ErrorCode::kInternal,
                               .message = "the answer of " + url + " broke off: " + why,

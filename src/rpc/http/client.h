@@ -39,7 +39,8 @@ class HttpClient {
   // piece as it arrives; every other body is gathered in the Response. timeout_ms is for all of it,
   // 0 for none. Environment proxies are not used: these are addresses inside a cluster.
   // Any HTTP status is an answer. Errors: DEADLINE_EXCEEDED; INVALID_QUERY for a URL that is none;
-  // INTERNAL, retryable, where there is no connection or where it broke before the body's end.
+  // INTERNAL, retryable, where the connection broke before the body's end; an IOError without a
+  // code where there was none.
   arrow::Result<Response> Fetch(const std::string& method, const std::string& url,
                                 const Headers& headers, const std::string& body, int64_t timeout_ms,
                                 const OnBody& on_body = {});

@@ -122,7 +122,8 @@ TEST(HttpClientTest, WhereNobodyListensTheErrorNamesTheUrl) {
   const auto response = Fetch("GET", "http://127.0.0.1:1/x", {}, "", 10'000);
   ASSERT_FALSE(response.ok());
   EXPECT_NE(response.status().message().find("http://127.0.0.1:1/x"), std::string::npos);
-  EXPECT_TRUE(base::ErrorOf(response.status()).retryable);
+  EXPECT_TRUE(response.status().IsIOError());
+  EXPECT_EQ(response.status().detail(), nullptr);
   const auto bad = Fetch("GET", "file:///etc/passwd", {}, "", 10'000);
   ASSERT_FALSE(bad.ok());
   EXPECT_EQ(base::ErrorOf(bad.status()).code, base::ErrorCode::kInvalidQuery);

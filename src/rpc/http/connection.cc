@@ -263,7 +263,7 @@ Awaitable<bool> Connection::AnswerOther(const Incoming& incoming, const Route& r
     response = answered.ok() ? *std::move(answered) : ErrorResponse(answered.status());
   }
   Count(CallName(route.call), response.status);
-  co_return co_await Send(response, incoming.head.close);
+  co_return co_await Send(response, incoming.head.close, incoming.head.method != "HEAD");
 }
 
 template <typename T, typename Function>

@@ -75,8 +75,10 @@ std::variant<Route, RouteMiss> FindRoute(std::string_view method, std::string_vi
   std::string allow;
   for (const Entry& entry : kEntries) {
     if (!Matches(entry, path)) continue;
-    if (entry.method != method) {
-      allow += (allow.empty() ? "" : ", ") + std::string(entry.method);
+    // A HEAD is a GET whose answer has no body.
+    const bool gets = entry.method == "GET";
+    if (entry.method != method && !(gets && method == "HEAD")) {
+      allow += (allow.empty() ? "" : ", ") + std::string(gets ? "GET, HEAD" : entry.method);
       continue;
     }
     const auto wait_ms = WaitMs(target.substr(std::min(target.size(), path.size() + 1)));

@@ -52,7 +52,13 @@ TEST(RouterTest, AnUnknownPathIs404AndAWrongMethod405WithWhatIsAllowed) {
   EXPECT_EQ(Missed("GET", "/read/").status, 404);
   EXPECT_EQ(Missed("GET", "/read").status, 405);
   EXPECT_EQ(Missed("GET", "/read").allow, "POST");
-  EXPECT_EQ(Missed("POST", "/v1/queries/ab").allow, "GET, DELETE");
+  EXPECT_EQ(Missed("POST", "/v1/queries/ab").allow, "GET, HEAD, DELETE");
+}
+
+TEST(RouterTest, AHeadIsAGet) {
+  EXPECT_EQ(Found("HEAD", "/healthz").call, Call::kHealth);
+  EXPECT_EQ(Found("HEAD", "/v1/queries/ab12").query_id, "ab12");
+  EXPECT_EQ(Missed("HEAD", "/read").status, 405);
 }
 
 }  // namespace

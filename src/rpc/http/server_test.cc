@@ -377,6 +377,10 @@ TEST(HttpServerTest, TheOtherCallsAnswer) {
   EXPECT_EQ(Ask(*server, "GET", "/readyz").status, 200);
   service.ready = false;
   EXPECT_EQ(Ask(*server, "GET", "/readyz").status, 503);
+  const auto head = Ask(*server, "HEAD", "/metrics");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.Header("content-length"), "19");
+  EXPECT_EQ(head.body, "");
   const auto metrics = Ask(*server, "GET", "/metrics");
   EXPECT_EQ(metrics.body, "eider_workers_up 0\n");
   EXPECT_THAT(std::string(metrics.Header("content-type")), StartsWith("text/plain"));
