@@ -34,7 +34,8 @@ class BusyFleet {
 
   void Submit(bool with_key = true) {
     schedule::Task task{.id = "task-" + std::to_string(++submitted_),
-                        .client = "client-" + std::to_string(submitted_ % kClients)};
+                        .client = "client-" + std::to_string(submitted_ % kClients),
+                        .relayed = true};
     if (with_key) task.key = "s3://bucket/table/part-" + std::to_string(random_());
     Handle(schedule::Submitted{std::move(task)});
   }
@@ -45,6 +46,7 @@ class BusyFleet {
     std::swap(running_[at], running_.front());
     const auto attempt = std::move(running_.front());
     running_.pop_front();
+    Handle(schedule::Arrived{attempt});
     Handle(schedule::Finished{.attempt = attempt, .run_us = 50'000, .bytes = 1'000'000});
     ++now_ms_;
   }

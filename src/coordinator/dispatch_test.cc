@@ -22,9 +22,13 @@ class Recorder final : public TaskListener {
 
 class DispatcherTest : public testing::Test {
  protected:
-  std::shared_ptr<Recorder> Submit(const std::string& id) {
+  std::shared_ptr<Recorder> Submit(const std::string& id, bool relayed = false) {
     auto recorder = std::make_shared<Recorder>();
-    dispatcher_.Submit({.id = id, .key = std::nullopt, .client = "c", .deadline_ms = 1'000'000},
+    dispatcher_.Submit({.id = id,
+                        .key = std::nullopt,
+                        .client = "c",
+                        .relayed = relayed,
+                        .deadline_ms = 1'000'000},
                        recorder);
     return recorder;
   }
@@ -63,15 +67,16 @@ TEST_F(DispatcherTest, AMoveThatIsDeclinedIsKept) {
   const auto quick = Submit("quick");
   dispatcher_.Handle(schedule::Started{{"quick", 1}});
   dispatcher_.Handle(schedule::Finished{.attempt = {"quick", 1}, .run_us = 1'000});
-  const auto first = Submit("first");
-  const auto second = Submit("second");
+  const auto first = Submit("first", /*relayed=*/true);
+  const auto second = Submit("second", /*relayed=*/true);
   dispatcher_.Handle(schedule::Started{{"first", 1}});
   dispatcher_.Handle(schedule::Started{{"second", 1}});
   clock_.Advance(1'000);
   dispatcher_.Handle(schedule::WorkerUp{"w2", 2, {}});
   EXPECT_EQ(first->moves.size() + second->moves.size(), 2u);  // the other where the one stays
-  // Kept: it ends with its worker's word alone.
+  // Kept: it ends as any other.
   EXPECT_TRUE(dispatcher_.Handle(schedule::Finished{{"first", 1}}));
+  EXPECT_TRUE(dispatcher_.Handle(schedule::Arrived{{"first", 1}}));
   EXPECT_FALSE(dispatcher_.Handle(schedule::Cancelled{"first", "x"}));
 }
 

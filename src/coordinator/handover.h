@@ -27,7 +27,7 @@ class HandedQuery final : public TaskListener {
       : make_claim_info_(std::move(make_claim_info)), on_rejected_(std::move(on_rejected)) {}
 
   void OnClaim(const schedule::Claim& claim) override EIDER_EXCLUDES(mutex_);
-  bool OnMove(const schedule::Move&) override { return false; }  // the client has the ticket
+  bool OnMove(const schedule::Move&) override { return false; }  // its client has the ticket
   void OnReject(const base::ErrorInfo& why) override EIDER_EXCLUDES(mutex_);
 
   // The claim; nullopt when there is none within `wait_ms`. Errors: the rejection's.

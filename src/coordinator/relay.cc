@@ -145,6 +145,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> RelayedQuery::Next(RemoteStre
 void RelayedQuery::RunAttempt(const schedule::Claim& claim) {
   if (TakeUp(claim)) return Conclude(claim, Stream(claim));
   // Its ticket has not left and never will: the slot is free now, not when the claim expires.
+  context_.dispatcher.Handle(schedule::Arrived{claim.attempt});
   context_.dispatcher.Handle(schedule::Finished{.attempt = claim.attempt});
 }
 
@@ -186,7 +187,7 @@ RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {
   }
   arrow::Status status = Start(*stream);
   if (status.ok()) {
-    status = Copy(*stream);
+    status = Copy(claim.attempt, *stream);
     // A client that has gone, or a sink that refuses more, leaves the worker in mid-stream.
     if (!status.ok()) stream->Cancel();
     if (status.ok() && query_.write) context_.written(query_.id, claim.worker_id);
@@ -198,7 +199,9 @@ RelayedQuery::Result RelayedQuery::Stream(const schedule::Claim& claim) {
   }
   const Result result = Judge(claim, status);
   if (result.outcome == Outcome::kFailed && !IsRejected()) {
-    // It was refused or failed before its first batch: the worker is done with it.
+    // It was refused or failed before its first batch: the worker is done with it. This order: what
+    // has finished and not arrived may be moved.
+    context_.dispatcher.Handle(schedule::Arrived{claim.attempt});
     context_.dispatcher.Handle(schedule::Finished{claim.attempt});
   }
   return result;
@@ -218,7 +221,7 @@ bool RelayedQuery::IsRejected() {
 
 // Schema and first batch go together: a query that fails before its first batch can still be
 // answered with a proper error, or run again elsewhere.
-arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
+arrow::Status RelayedQuery::Copy(const protocol::AttemptId& attempt, RemoteStream& stream) {
   Pieces pieces;
   ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(&pieces, stream.schema()));
   while (true) {
@@ -229,7 +232,10 @@ arrow::Status RelayedQuery::Copy(RemoteStream& stream) {
       ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
     }
     ARROW_ASSIGN_OR_RAISE(auto piece, pieces.Take());
-    if (!delivered_ && !BeginDelivery()) return arrow::Status::Cancelled("moved");
+    if (!delivered_) {
+      if (!BeginDelivery()) return arrow::Status::Cancelled("moved");
+      context_.dispatcher.Handle(schedule::Arrived{attempt});
+    }
     delivered_ = true;
     const arrow::Status written = sink_->Write(std::move(piece));
     sink_failed_ = !written.ok();
@@ -288,6 +294,8 @@ void RelayedQuery::Conclude(const schedule::Claim& claim, const Result& result) 
     if (over) finished_ = true;
   }
   if (over) {
+    // Its error has.
+    if (!delivered_) context_.dispatcher.Handle(schedule::Arrived{claim.attempt});
     Finish(status);
     if (sink_failed_) Cancel("its client has gone, or takes no more");
     return;

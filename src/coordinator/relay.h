@@ -55,7 +55,7 @@ class RelayedQuery final : public TaskListener,
   // The worker says that it has ended the attempt: what it gave is on its way.
   void OnWorkerFinished(const protocol::AttemptId& attempt, const protocol::Figures& figures)
       EIDER_EXCLUDES(mutex_);
-  // Gives up an attempt whose worker has finished and whose result does not come. The worker may
+  // Gives up an attempt whose worker has finished and whose result does not come: the worker may
   // be in good health while the connection of its results alone is dead. Gives up a query whose
   // deadline is past and whose worker does not say so: DuckDB may be in a call that does not look
   // at its interrupt, and keeps the slot; the client need not wait for that.
@@ -74,7 +74,8 @@ class RelayedQuery final : public TaskListener,
   // False where the query is over already.
   bool TakeUp(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
   Result Stream(const schedule::Claim& claim) EIDER_EXCLUDES(mutex_);
-  arrow::Status Copy(RemoteStream& stream) EIDER_EXCLUDES(mutex_);
+  arrow::Status Copy(const protocol::AttemptId& attempt, RemoteStream& stream)
+      EIDER_EXCLUDES(mutex_);
   // False where the attempt was given up before its first piece.
   bool BeginDelivery() EIDER_EXCLUDES(mutex_);
   // Marks what waits for the worker, for Check().

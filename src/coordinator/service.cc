@@ -53,7 +53,9 @@ std::shared_ptr<Submitted> Coordinator::Relay(protocol::Query query,
       }
       if (query.write) notices_.Expect(query.id);
       // From here OnClaim relays, on a thread of its own; OnReject ends it.
-      dispatcher_.Submit(TaskOf(query, *plan), relayed);
+      schedule::Task task = TaskOf(query, *plan);
+      task.relayed = true;
+      dispatcher_.Submit(std::move(task), relayed);
       return relayed;
     }
     refused = plan.status();

@@ -144,6 +144,7 @@ std::string Coordinator::WorkersJson() const {
                        {"waiting", view.waiting},
                        {"load_ms", view.load_ms},
                        {"held_back", view.held_back},
+                       {"arriving", view.arriving},
                        {"late", view.late},
                        {"slow", view.slow},
                        {"stopping", worker.up ? beat.stopping.size() : 0},

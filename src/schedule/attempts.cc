@@ -36,12 +36,36 @@ void Scheduler::State::TakeSlot(AttemptRecord& attempt, WorkerRecord& worker) {
 }
 
 void Scheduler::State::Release(AttemptRecord& attempt) {
-  if (!attempt.HoldsSlot()) return;
   NotLate(attempt);
+  if (attempt.HoldsSlot()) GiveSlotBack(attempt);
+  if (attempt.state != AttemptState::kArriving) return;
+  std::erase(workers.at(attempt.worker_id).arriving, &attempt);
+}
+
+void Scheduler::State::GiveSlotBack(AttemptRecord& attempt) {
   WorkerRecord& worker = workers.at(attempt.worker_id);
   std::erase(worker.attempts, &attempt);
   AddLoad(worker, -attempt.cost_us, 0);
   Changed(worker);
+}
+
+void Scheduler::State::AwaitArrival(AttemptRecord& attempt) {
+  if (!attempt.HoldsSlot()) return;  // its worker went down meanwhile
+  GiveSlotBack(attempt);
+  workers.at(attempt.worker_id).arriving.push_back(&attempt);
+  attempt.state = AttemptState::kArriving;
+  timers.Clear(attempt.timer);
+  WatchForLate(attempt);
+}
+
+void Scheduler::State::Complete(AttemptRecord& attempt) {
+  TaskRecord* task = CurrentTask(attempt);
+  if (task != nullptr && attempt.run_us > 0) {
+    NoteEnd(*task, attempt);
+    costs.NoteRun(task->task.key, attempt.home, attempt.run_us, attempt.bytes);
+  }
+  Forget(attempt);
+  if (task != nullptr) End(*task, std::nullopt);
 }
 
 void Scheduler::State::Forget(AttemptRecord& attempt) {
@@ -59,6 +83,8 @@ void Scheduler::State::Void(AttemptRecord& attempt) {
 void Scheduler::State::Abandon(AttemptRecord& attempt, const std::string& reason) {
   if (attempt.state == AttemptState::kOrphaned) {
     Void(attempt);
+  } else if (attempt.state == AttemptState::kArriving) {
+    Forget(attempt);
   } else if (attempt.HoldsSlot()) {
     NotLate(attempt);
     actions.push_back(Stop{attempt.id, attempt.worker_id, reason});
@@ -79,16 +105,18 @@ void Scheduler::State::On(const Finished& event) {
     mean_run_ms += (now_ms - attempt->since_ms - mean_run_ms) / 8;
   }
   if (const TaskRecord* task = FindTask(event.attempt.task_id)) poison.Clear(SuspectOf(*task));
-  TaskRecord* ended = CurrentTask(*attempt);
-  if (ended != nullptr && event.run_us > 0) {
-    NoteEnd(*ended, *attempt);
-    costs.NoteRun(ended->task.key, attempt->home, event.run_us, event.bytes);
+  const TaskRecord* task = CurrentTask(*attempt);
+  attempt->finished = true;
+  if (event.run_us > 0) {
+    attempt->run_us = event.run_us;
+    attempt->bytes = event.bytes;
   }
   const auto worker = workers.find(attempt->worker_id);
-  Forget(*attempt);
-  // One that was asked to move may have been given up already: its answer tells.
-  const bool moves = ended != nullptr && ended->move == TaskRecord::Move::kAsked;
-  if (ended != nullptr && !moves) End(*ended, std::nullopt);
+  if (task != nullptr && task->task.relayed && !attempt->arrived) {
+    AwaitArrival(*attempt);
+  } else {
+    Complete(*attempt);
+  }
   if (worker != workers.end() && worker->second.paused) {
     worker->second.paused = false;
     timers.Clear(worker->second.pause_timer);
@@ -96,9 +124,16 @@ void Scheduler::State::On(const Finished& event) {
   }
 }
 
+void Scheduler::State::On(const Arrived& event) {
+  AttemptRecord* attempt = Find(event.attempt);
+  if (attempt == nullptr) return;
+  attempt->arrived = true;
+  if (attempt->finished) Complete(*attempt);
+}
+
 void Scheduler::State::On(const Lost& event) {
   AttemptRecord* attempt = Find(event.attempt);
-  if (attempt == nullptr) return LoseFinished(event.attempt);
+  if (attempt == nullptr) return;
   TaskRecord* current = CurrentTask(*attempt);
   if (current == nullptr) return;
   TaskRecord& task = *current;
@@ -106,13 +141,14 @@ void Scheduler::State::On(const Lost& event) {
   if (event.delivered) {
     return End(task, LostError(task, "worker " + worker + " was lost in the middle of the result"));
   }
+  std::string lost = "worker " + worker;
+  lost +=
+      attempt->finished ? " finished, but its result did not arrive" : " was lost under the query";
   // That it was not heard to start proves nothing: only a Refused does.
-  if (task.task.write) {
-    return End(task, LostError(task, "worker " + worker + " was lost under the query"));
-  }
+  if (task.task.write) return End(task, LostError(task, lost));
   if (task.retries >= options.max_retries) {
-    return End(task, LostError(task, "worker " + worker + " was lost under the query, as " +
-                                         std::to_string(task.retries) + " before it"));
+    lost += ", as " + std::to_string(task.retries) + " before it";
+    return End(task, LostError(task, lost));
   }
   Abandon(*attempt, "its stream broke");
   NoteAnswer(task);
@@ -126,7 +162,7 @@ void Scheduler::State::On(const Lost& event) {
 
 void Scheduler::State::On(const Refused& event) {
   AttemptRecord* attempt = Find(event.attempt);
-  if (attempt == nullptr) return LoseFinished(event.attempt);
+  if (attempt == nullptr) return;
   TaskRecord* task = CurrentTask(*attempt);
   const auto worker = workers.find(attempt->worker_id);
   Forget(*attempt);
@@ -208,7 +244,7 @@ void Scheduler::State::ExpireAttempt(AttemptRecord& attempt) {
   TaskRecord* task = CurrentTask(attempt);
   const std::string worker = attempt.worker_id;
   if (attempt.state == AttemptState::kVoid) return Forget(attempt);
-  if (attempt.state == AttemptState::kRunning) return WatchForLate(attempt);
+  if (attempt.IsUnderWay()) return WatchForLate(attempt);
   if (attempt.state == AttemptState::kOrphaned) {
     return End(*task, LostError(*task, "worker " + worker + " was lost under the query"));
   }

@@ -1,4 +1,5 @@
 // Which worker is slow (its link, its machine, its processor's other users), and what leaves it.
+// Of a relayed task the way of its result counts too: it has left its worker, and its slot, before.
 //
 // Loads are estimates, and a home that has a free slot takes its tasks whatever its load: where
 // slots are many, a slow home would in the end have all clients wait for it. What tells is what
@@ -24,38 +25,36 @@ void Scheduler::State::WatchForLate(AttemptRecord& attempt) {
 }
 
 void Scheduler::State::NotLate(AttemptRecord& attempt) {
-  if (attempt.state == AttemptState::kRunning) timers.Clear(attempt.timer);
+  if (attempt.IsUnderWay()) timers.Clear(attempt.timer);
   if (!std::exchange(attempt.late, false)) return;
-  --workers.at(attempt.worker_id).late;
+  WorkerRecord& worker = workers.at(attempt.worker_id);
+  --worker.late;
+  if (std::exchange(attempt.asked, false)) --worker.asked;
   movable.erase({attempt.since_ms, attempt.timer.number});
 }
 
 void Scheduler::State::NoteEnd(const TaskRecord& task, const AttemptRecord& attempt) {
-  if (attempt.state != AttemptState::kRunning) return;
+  if (!attempt.IsUnderWay()) return;
   const auto late_us = costs.LateUs(task.task.key);
   if (late_us && (now_ms - attempt.since_ms) * 1'000 > *late_us) return;
   WorkerRecord& worker = workers.at(attempt.worker_id);
   if (attempt.since_ms > worker.slow_ms) worker.slow_ms = -1;
-  for (AttemptRecord* other : worker.attempts) {
-    if (other->state != AttemptState::kRunning || other->since_ms >= attempt.since_ms) continue;
-    NotLate(*other);
-    other->cleared = true;
-  }
+  worker.ForEachAttempt([&](AttemptRecord& other) {
+    if (!other.IsUnderWay() || other.since_ms >= attempt.since_ms) return;
+    NotLate(other);
+    other.cleared = true;
+  });
 }
 
 bool Scheduler::State::Lags(const WorkerRecord& worker) const {
-  // One task at a time, to find out; what was there before finds nothing out.
-  if (worker.slow_ms >= 0) {
-    return std::any_of(
-        worker.attempts.begin(), worker.attempts.end(),
-        [&worker](const AttemptRecord* attempt) { return attempt->since_ms > worker.slow_ms; });
-  }
-  if (worker.late < kMinLate) return false;
+  if (worker.slow_ms < 0 && worker.late < kMinLate) return false;
   int64_t oldest_ms = now_ms, youngest_ms = 0;  // when they began
-  for (const AttemptRecord* attempt : worker.attempts) {
-    if (attempt->late) oldest_ms = std::min(oldest_ms, attempt->since_ms);
-    youngest_ms = std::max(youngest_ms, attempt->since_ms);
-  }
+  worker.ForEachAttempt([&](const AttemptRecord& attempt) {
+    if (attempt.late) oldest_ms = std::min(oldest_ms, attempt.since_ms);
+    youngest_ms = std::max(youngest_ms, attempt.since_ms);
+  });
+  // One task at a time, to find out; what was there before finds nothing out.
+  if (worker.slow_ms >= 0) return youngest_ms > worker.slow_ms;
   // One more where the youngest is half as old as the oldest: ever more rarely.
   return now_ms - oldest_ms > 2 * (now_ms - youngest_ms);
 }
@@ -69,17 +68,10 @@ WorkerRecord* Scheduler::State::WellIdle(const TaskRecord& task) const {
   return nullptr;
 }
 
-int Scheduler::State::LateAndStay(const WorkerRecord& worker) {
-  return static_cast<int>(std::count_if(worker.attempts.begin(), worker.attempts.end(),
-                                        [this](const AttemptRecord* attempt) {
-                                          return attempt->late && AskedTask(attempt->id) == nullptr;
-                                        }));
-}
-
 bool Scheduler::State::MayMove(const AttemptRecord& attempt) {
   const TaskRecord* task = CurrentTask(attempt);
-  if (task == nullptr || task->task.write || task->move != TaskRecord::Move::kNotAsked)
-    return false;
+  if (task == nullptr || !task->task.relayed || task->task.write) return false;
+  if (attempt.arrived || task->move != TaskRecord::Move::kNotAsked) return false;
   const auto late_us = costs.LateUs(task->task.key);
   return late_us && (now_ms - attempt.since_ms) * 1'000 < kTooLateToMove * *late_us;
 }
@@ -94,13 +86,15 @@ void Scheduler::State::MoveLate() {
       continue;
     }
     ++at;
-    const WorkerRecord& worker = workers.at(attempt.worker_id);
+    WorkerRecord& worker = workers.at(attempt.worker_id);
     TaskRecord& task = *CurrentTask(attempt);
     const int enough = worker.slow_ms >= 0 ? 1 : kMinLate;
-    if (LateAndStay(worker) < enough || WellIdle(task) == nullptr) continue;
+    if (worker.late - worker.asked < enough || WellIdle(task) == nullptr) continue;
     movable.erase(std::pair(attempt.since_ms, attempt.timer.number));
     task.move = TaskRecord::Move::kAsked;
     task.moves_from = worker.id;
+    attempt.asked = true;
+    ++worker.asked;
     ++moves_asked;
     actions.push_back(Move{attempt.id, worker.id});
   }
@@ -117,17 +111,19 @@ void Scheduler::State::NoteAnswer(TaskRecord& task) {
   if (task.move != TaskRecord::Move::kAsked) return;
   task.move = TaskRecord::Move::kAnswered;
   --moves_asked;
+  AttemptRecord* attempt = Find({task.task.id, task.attempt});
+  if (attempt != nullptr && std::exchange(attempt->asked, false)) {
+    --workers.at(attempt->worker_id).asked;
+  }
 }
 
 void Scheduler::State::On(const Moved& event) {
   TaskRecord* task = AskedTask(event.attempt);
   if (task == nullptr) return;
   NoteAnswer(*task);
-  AttemptRecord* attempt = Find(event.attempt);  // none when it has finished meanwhile
-  if (attempt != nullptr) {
-    if (attempt->HoldsSlot()) workers.at(task->moves_from).slow_ms = now_ms;
-    Abandon(*attempt, "its worker is slow, it runs elsewhere now");
-  }
+  AttemptRecord& attempt = *Find(event.attempt);
+  if (attempt.state != AttemptState::kOrphaned) workers.at(task->moves_from).slow_ms = now_ms;
+  Abandon(attempt, "its worker is slow, it runs elsewhere now");
   task->failed_on.insert(task->moves_from);
   task->moved = "moved from " + task->moves_from + " after " +
                 std::to_string(now_ms - task->waiting_since_ms) + " ms: ";
@@ -138,16 +134,7 @@ void Scheduler::State::On(const Moved& event) {
 
 void Scheduler::State::On(const Kept& event) {
   TaskRecord* task = AskedTask(event.attempt);
-  if (task == nullptr) return;
-  NoteAnswer(*task);
-  if (Find(event.attempt) == nullptr) End(*task, std::nullopt);
-}
-
-void Scheduler::State::LoseFinished(const protocol::AttemptId& id) {
-  TaskRecord* task = AskedTask(id);
-  if (task == nullptr) return;
-  End(*task, LostError(*task, "worker " + task->moves_from +
-                                  " finished, but its connection was lost under the result"));
+  if (task != nullptr) NoteAnswer(*task);
 }
 
 }  // namespace eider::schedule

@@ -46,6 +46,9 @@ void Scheduler::State::On(const WorkerDown& event) {
   if (at == workers.end()) return;
   WorkerRecord& worker = at->second;
   Bereave(worker, worker.attempts);
+  // Finished they are, but what was on its way is lost with the connection.
+  const std::vector<AttemptRecord*> arriving = worker.arriving;
+  for (AttemptRecord* attempt : arriving) Orphan(*attempt, /*death=*/false);
   if (!worker.draining) NoteFall(worker.id);
   worker.slots = 0;
   Enlist();
@@ -170,7 +173,7 @@ void Scheduler::State::Adopt(WorkerRecord& worker, const protocol::AttemptId& id
     attempt = &AddAttempt(id, worker.id);
     attempt->cost_us = costs.CostUs(std::nullopt);
     TakeSlot(*attempt, worker);
-  } else if (attempt->worker_id != worker.id) {
+  } else if (attempt->worker_id != worker.id || attempt->finished) {
     return;
   } else if (!attempt->HoldsSlot()) {
     TakeSlot(*attempt, worker);

@@ -9,10 +9,10 @@
 // An event at a time in milliseconds:
 //
 //   at 0 worker w1 slots 2 [running t1/1 t2/1]
-//   at 5 submit t1 [key k1] [client a] [priority 2] [deadline 900] [query q] [write]
+//   at 5 submit t1 [key k1] [client a] [priority 2] [deadline 900] [query q] [write] [relayed]
 //   at 6 started t1/1
 //   at 7 finished t1/1 [ran 40] [bytes 1000]       milliseconds, bytes
-//   at 7 refused t1/1
+//   at 7 refused t1/1                              also: arrived t1/1
 //   at 7 lost t1/1 [delivered]
 //   at 7 moved t1/1                                also: kept t1/1
 //   at 7 cancel t1 <reason>
@@ -172,6 +172,7 @@ class Replay {
     if (kind == "worker") return ParseWorker(id, words);
     if (kind == "started") return Started{ParseAttempt(id)};
     if (kind == "finished") return ParseFinished(id, words);
+    if (kind == "arrived") return Arrived{ParseAttempt(id)};
     if (kind == "moved") return Moved{ParseAttempt(id)};
     if (kind == "kept") return Kept{ParseAttempt(id)};
     if (kind == "refused") return Refused{ParseAttempt(id)};
@@ -205,6 +206,7 @@ class Replay {
       if (word == "priority") words >> task.priority;
       if (word == "deadline") words >> task.deadline_ms;
       if (word == "write") task.write = true;
+      if (word == "relayed") task.relayed = true;
       if (word == "query") words >> task.fingerprint;
     }
     return {task};

@@ -90,7 +90,7 @@ void Scheduler::State::End(TaskRecord& task, std::optional<base::ErrorInfo> erro
   if (task.where == Whereabouts::kWaiting) LeaveLine(task);
   if (task.where == Whereabouts::kHeld) LetGo(task);
   if (task.where == Whereabouts::kClaimed) {
-    AttemptRecord* attempt = Find({id, task.attempt});  // none when it has just finished
+    AttemptRecord* attempt = Find({id, task.attempt});  // none when it has just ended
     if (attempt != nullptr) Abandon(*attempt, error ? error->message : "the query has ended");
   }
   NoteAnswer(task);
@@ -150,6 +150,7 @@ std::vector<WorkerView> Scheduler::workers() const {
                      .waiting = worker.line.size(),
                      .draining = worker.draining,
                      .held_back = worker.flapping ? "it flaps" : worker.not_ready_why,
+                     .arriving = static_cast<int>(worker.arriving.size()),
                      .late = worker.late,
                      .slow = worker.slow_ms >= 0,
                      .load_ms = static_cast<double>(worker.load_us()) / 1'000});

@@ -14,9 +14,8 @@
 //      away from its cache, or that was expected to wait longer than that when it joined the line
 //      (a task keeps off workers that it was lost on while others are up; a worker that refused one
 //      is left alone for a moment);
-//   4. each submitted task ends once: by Finished (where a Move waits for its answer, with that),
-//   or
-//      by one Reject;
+//   4. each submitted task ends once: by Finished, and Arrived where it is relayed, or by one
+//   Reject;
 //   5. a task goes to a home of its key that has a free slot and does not lag behind others that
 //      have one, or will soon have one, else to the first in rank whose load stays within its
 //      bound, else to the least loaded.
@@ -76,6 +75,7 @@ struct Task {
   std::string client;              // lines are round robin over these, FIFO within each
   int priority = 0;                // higher first
   bool write = false;              // never retried once started
+  bool relayed = false;            // its result comes to the coordinator, which says Arrived
   int64_t deadline_ms = 0;         // absolute, on the caller's clock
   // The same for tasks that do the same, whoever sends them: what POISONED is remembered by. Empty:
   // nothing is remembered.
@@ -94,8 +94,13 @@ struct Finished {  // the worker ended it, well or not: its slot is free
   int64_t run_us = 0;  // what costs are learned from; 0: unknown
   int64_t bytes = 0;   // that it asked of its files
 };
-// Its stream broke: retried when nothing was delivered and it does not write. Its slot stays taken
-// until Finished, WorkerDown, or the claim's expiry when it never started.
+// The first of a relayed task's result is there, or its error: it was not held up on its way.
+struct Arrived {
+  protocol::AttemptId attempt;
+};
+// Its stream broke: retried when nothing was delivered and it does not write, also where the worker
+// had finished. Its slot stays taken until Finished, WorkerDown, or the claim's expiry when it
+// never started.
 struct Lost {
   protocol::AttemptId attempt;
   bool delivered = false;
@@ -104,7 +109,7 @@ struct Refused {  // the worker had no slot for it: back to the head of its line
   protocol::AttemptId attempt;
 };
 // What became of a Move: the attempt was given up before anything was delivered, and the task runs
-// elsewhere; or it was not, because something was, or its client has the ticket.
+// elsewhere; or it was not, because something was.
 struct Moved {
   protocol::AttemptId attempt;
 };
@@ -138,8 +143,8 @@ struct WorkerReady {
 };
 struct Tick {};
 
-using Event = std::variant<Submitted, Started, Finished, Lost, Refused, Moved, Kept, Cancelled,
-                           WorkerUp, WorkerDown, WorkerDraining, WorkerReady, Tick>;
+using Event = std::variant<Submitted, Started, Finished, Arrived, Lost, Refused, Moved, Kept,
+                           Cancelled, WorkerUp, WorkerDown, WorkerDraining, WorkerReady, Tick>;
 
 // Actions.
 struct Claim {  // give the task to the worker: make a ticket
@@ -159,9 +164,9 @@ struct Stop {  // tell the worker to cancel the attempt; nobody waits for it any
   std::string worker_id;
   std::string reason;
 };
-// Its worker is slow and another idles: give the attempt up, where nothing of it was delivered. It
-// is answered with Moved or Kept, or by what else befalls the attempt; until then the task does not
-// end by Finished.
+// Its worker, or the way from there, is slow and another idles: give the relayed attempt up, where
+// nothing of it was delivered. It is answered with Moved or Kept, or by what else befalls the
+// attempt.
 struct Move {
   protocol::AttemptId attempt;
   std::string worker_id;
@@ -176,7 +181,8 @@ struct WorkerView {
   int waiting = 0;  // in its line
   bool draining = false;
   std::string held_back;  // why it gets tasks only where no other can; empty: it is not
-  int late = 0;           // of its tasks, that take far longer than elsewhere
+  int arriving = 0;       // finished, and nothing of the result has come: they hold no slot
+  int late = 0;           // of its tasks and those, that take far longer than elsewhere
   bool slow = false;      // one was moved off it: it gets one at a time until it keeps up again
   double load_ms = 0;     // what runs and waits there will take, as far as is known
 };

@@ -61,10 +61,11 @@ void Story::Step() {
   const int what = Below(100);
   if (what < 35) return Submit();
   if (what < 75 && !given_.empty()) return Progress();
-  if (what < 80 && !tasks_.empty()) return Cancel();
+  if (what < 78 && !tasks_.empty()) return Cancel();
+  if (what < 83 && !tasks_.empty()) return SendArrived(Pick(tasks_)->first);
   const std::string id = "w" + std::to_string(Below(kWorkers));
   ModelWorker& worker = workers_[id];
-  if (!worker.up || what < 84) return Up(id);
+  if (!worker.up || what < 86) return Up(id);
   if (what < 91) return Down(id);
   if (what < 95) return Drain(id);
   if (what < 99) return Ready(id, Chance(50));
@@ -74,7 +75,8 @@ void Story::Submit() {
   Task task{.id = "t" + std::to_string(++submitted_),
             .client = "c" + std::to_string(Below(3)),
             .priority = Below(3),
-            .write = Chance(10)};
+            .write = Chance(10),
+            .relayed = Chance(60)};
   if (Chance(80)) task.key = Key(Chance(50) ? 0 : Below(kKeys));
   if (Chance(30)) task.deadline_ms = now_ms_ + Below(500);
   Send(Tick{}, "tick");
@@ -129,6 +131,13 @@ void Story::Progress() {
     worker.paused_until_ms = 0;
     return SendFinished(id);
   }
+  if (what == 4 && current && task->second.task.relayed) {
+    // It fails at once, which its relay hears before its start.
+    given_.erase(at);
+    worker.paused_until_ms = 0;
+    SendFinished(id);
+    return Send(Started{id}, "started " + name);
+  }
   // The client never comes, or finds that its ticket has expired.
   if (what == 2 || expired) return (void)given_.erase(at);
   worker.running.insert(name);
@@ -143,16 +152,28 @@ bool Story::IsCurrent(const ModelTask& task, const protocol::AttemptId& id) cons
 void Story::SendFinished(const protocol::AttemptId& id) {
   const auto task = tasks_.find(id.task_id);
   if (task != tasks_.end() && IsCurrent(task->second, id)) {
-    if (std::find(asked_.begin(), asked_.end(), id) == asked_.end()) {
+    if (!task->second.task.relayed || task->second.arrived) {
       tasks_.erase(task);
     } else {
-      task->second.finished = true;  // the answer tells whether its result was given up
+      task->second.finished = true;
+      ++seen_["finished, not arrived"];
     }
   }
   // Where most are quick, the others are late.
   const int run_us = Below(Chance(90) ? 2'000 : 200'000);
   Send(Finished{.attempt = id, .run_us = run_us, .bytes = Below(1'000'000)},
        "finished " + Name(id));
+}
+
+void Story::SendArrived(const std::string& task_id) {
+  const auto at = tasks_.find(task_id);
+  if (at == tasks_.end() || !at->second.task.relayed || at->second.waiting) return;
+  const protocol::AttemptId id{task_id, at->second.attempt};
+  const bool runs = workers_[at->second.worker].running.contains(Name(id));
+  if (!runs && !at->second.finished) return;
+  at->second.arrived = true;
+  if (at->second.finished) tasks_.erase(at);
+  Send(Arrived{id}, "arrived " + Name(id));
 }
 
 void Story::LoseAttempt(const protocol::AttemptId& id, bool delivered) {
@@ -162,7 +183,7 @@ void Story::LoseAttempt(const protocol::AttemptId& id, bool delivered) {
     task.failed_on.insert(task.worker);
     task.waiting = true;
     task.waiting_since_ms = now_ms_;
-    task.orphaned = false;
+    task.orphaned = task.finished = false;
     task.write_may_have_run = task.task.write;
     must_reject_ = delivered || task.task.write ? id.task_id : "";
   }
@@ -199,7 +220,15 @@ void Story::Up(const std::string& id) {
   Send(event, told);
 }
 
+void Story::NoteFall(const ModelWorker& worker) {
+  for (const std::string& name : worker.running) {
+    const auto task = tasks_.find(name.substr(0, name.find('/')));
+    if (task != tasks_.end()) task->second.fell = true;
+  }
+}
+
 void Story::ForgetRuns(ModelWorker& worker) {
+  NoteFall(worker);
   for (auto& [id, task] : tasks_) {
     if (!task.waiting && worker.running.contains(Name({id, task.attempt}))) task.orphaned = true;
   }
@@ -209,11 +238,17 @@ void Story::ForgetRuns(ModelWorker& worker) {
 
 void Story::Down(const std::string& id) {
   ModelWorker& worker = workers_[id];
+  NoteFall(worker);
   worker.up = false;
   for (auto& [task_id, task] : tasks_) {
     if (!task.waiting && task.worker == id) task.orphaned = true;
   }
   std::vector<protocol::AttemptId> broken;
+  for (const auto& [task_id, task] : tasks_) {
+    if (task.finished && task.worker == id && Chance(80)) {
+      broken.push_back({task_id, task.attempt});
+    }
+  }
   for (const auto& [name, given] : given_) {
     if (given.worker_id == id && Chance(80)) broken.push_back(given.id);
   }
@@ -261,6 +296,7 @@ void Story::OnMove(const Move& move) {
   const auto at = tasks_.find(move.attempt.task_id);
   if (at == tasks_.end() || !IsCurrent(at->second, move.attempt)) return Fail("moved in vain");
   if (at->second.task.write) Fail("moved a write");
+  if (!at->second.task.relayed || at->second.arrived) Fail("moved what has its result");
   if (at->second.asked) Fail("asked to move twice");
   at->second.asked = true;
   asked_.push_back(move.attempt);
@@ -274,15 +310,10 @@ void Story::AnswerMove() {
   if (current && at->second.finished && Chance(20)) {
     // The relay loses the result before it hears that it is to be given up, and answers later.
     asked_.push_back(id);
-    Send(Lost{id, false}, "lost " + Name(id));
-    if (tasks_.contains(id.task_id)) Fail("lost after it had finished, and not ended");
     ++seen_["lost when finished"];
-    return;
+    return LoseAttempt(id, /*delivered=*/false);
   }
-  if (Chance(30)) {
-    if (current && at->second.finished) tasks_.erase(at);
-    return Send(Kept{id}, "kept " + Name(id));
-  }
+  if (Chance(30) || (current && at->second.arrived)) return Send(Kept{id}, "kept " + Name(id));
   if (current) {
     at->second.waiting = true;
     at->second.orphaned = at->second.finished = false;
@@ -308,7 +339,7 @@ void Story::OnClaim(const Claim& claim) {
   if (!worker.up || worker.draining) Fail("claimed for a worker that takes nothing");
   if (task.task.deadline_ms > 0 && now_ms_ >= task.task.deadline_ms) Fail("claimed too late");
   task.waiting = false;
-  task.orphaned = false;
+  task.orphaned = task.arrived = task.finished = false;
   task.attempt = claim.attempt.attempt;
   task.worker = claim.worker_id;
   given_[Name(claim.attempt)] = {claim.attempt, claim.worker_id, now_ms_};
@@ -335,6 +366,7 @@ void Story::Settle() {
         if (worker.up) SendFinished(attempt);
       }
     }
+    for (int n = 1; n <= submitted_; ++n) SendArrived("t" + std::to_string(n));
     Pass(options_.max_wait_ms + 2 * options_.claim_expiry_ms);
     while (!asked_.empty()) AnswerMove();
   } while (failure_.empty() && !tasks_.empty());

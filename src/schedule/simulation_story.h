@@ -41,7 +41,9 @@ class Story {
     int64_t waiting_since_ms = 0;  // submitted, or lost the last time
     bool orphaned = false;         // current attempt's worker went down
     bool asked = false;            // to move, ever
-    bool finished = false;         // current attempt, whose move waits for its answer
+    bool arrived = false;          // something of the current attempt
+    bool finished = false;         // the current attempt, of which nothing has arrived
+    bool fell = false;             // a worker did, under one of its attempts
     int attempt = 0;
     std::string worker;  // of the current attempt
     std::set<std::string> failed_on;
@@ -108,6 +110,9 @@ class Story {
 
   void SendFinished(const protocol::AttemptId& id);
 
+  // The first of the result of a relayed task's current attempt, which runs or has finished.
+  void SendArrived(const std::string& task_id);
+
   void LoseAttempt(const protocol::AttemptId& id, bool delivered);
 
   void Cancel();
@@ -116,6 +121,9 @@ class Story {
   void Up(const std::string& id);
 
   void ForgetRuns(ModelWorker& worker);
+
+  // What ran there may be held for it.
+  void NoteFall(const ModelWorker& worker);
 
   void Down(const std::string& id);
 

@@ -41,6 +41,7 @@ TEST(SimulationTest, InvariantsHold) {
   }
   EXPECT_GT(seen["run away from a slow home"], 10);
   EXPECT_GT(seen["move"], 100);
+  EXPECT_GT(seen["finished, not arrived"], 1'000);
   EXPECT_GT(seen["lost when finished"], 0);
 }
 

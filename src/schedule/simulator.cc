@@ -197,7 +197,9 @@ class Simulation {
     } else {
       Plan(random_.Exponential(gap_ms_), {.kind = Kind::kArrival, .who = number + 1});
     }
-    Task sent{.id = "t" + std::to_string(number), .client = "c" + std::to_string(number % 100)};
+    Task sent{.id = "t" + std::to_string(number),
+              .client = "c" + std::to_string(number % 100),
+              .relayed = true};
     if (options_.policy == Policy::kRandom) sent.key = sent.id;
     if (options_.policy > Policy::kLeastLoaded) sent.key = SimulatorKeys::Name(task.key);
     Send(Submitted{std::move(sent)});
@@ -314,6 +316,7 @@ class Simulation {
     const OnWorker run = *TakeRun(worker, next.who, next.attempt);
     SimulatedTask& task = tasks_[next.who];
     if (!task.ended && task.attempt == next.attempt) Succeed(next.who);
+    Send(Arrived{{"t" + std::to_string(next.who), next.attempt}});
     Send(Finished{.attempt = {"t" + std::to_string(next.who), next.attempt},
                   .run_us = now_us_ - run.started_us,
                   .bytes = static_cast<int64_t>(keys_.bytes(task.key))});

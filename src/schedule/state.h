@@ -5,10 +5,11 @@
 // slow, and what leaves it), stealing.cc (which task a free slot gets), explain.cc (what is told of
 // it), scheduler.cc (the rest).
 //
-// With W workers up and T tasks known, an event costs O(log T + log W) plus, for each task with a
-// key that it places, the ranks that it looks at: O(W) each, few. A change of the workers costs
-// O(W), and as much for each task of a line that is no more. Memory is O(T + W): what has ended is
-// forgotten, an expired claim one claim_expiry_ms later.
+// With W workers up and T tasks known, an event costs O(log T + log W), a pointer for each task
+// that its worker runs or has sent off, and, for each task with a key that it places, the ranks
+// that it looks at: O(W) each, few. A change of the workers costs O(W), and as much for each task
+// of a line that is no more. Memory is O(T + W): what has ended is forgotten, an expired claim one
+// claim_expiry_ms later.
 #pragma once
 
 #include <cstdint>
@@ -100,6 +101,7 @@ struct TaskRecord {
 enum class AttemptState {
   kClaimed,   // holds a slot; its time runs out at claim_expiry_ms
   kRunning,   // holds a slot until it is finished or its worker goes down
+  kArriving,  // finished, but nothing of the result has come; holds no slot. Always current
   kOrphaned,  // its worker went down and nobody said Lost yet; holds no slot. Always current
   kVoid,  // nobody's any more, holds no slot; remembered for claim_expiry_ms, to stop a late start
 };
@@ -112,13 +114,22 @@ struct AttemptRecord {
   AttemptState state = AttemptState::kClaimed;
   bool home = false;
   int64_t cost_us = 0;
-  int64_t since_ms = 0;  // started, or claimed
+  int64_t since_ms = 0;   // started, or claimed
+  bool finished = false;  // its worker has said so
+  bool arrived = false;   // something of its result has come, or its error
+  int64_t run_us = 0;     // as its Finished says; 0: unknown
+  int64_t bytes = 0;
   bool late = false;     // counted in WorkerRecord::late
+  bool asked = false;    // late, and asked to move: counted in WorkerRecord::asked
   bool cleared = false;  // late or not, one that began after it has ended on time
   Timer timer;
 
   bool HoldsSlot() const {
     return state == AttemptState::kClaimed || state == AttemptState::kRunning;
+  }
+  // Whether its worker, or the way from there, may still hold it up.
+  bool IsUnderWay() const {
+    return state == AttemptState::kRunning || state == AttemptState::kArriving;
   }
 };
 
@@ -139,8 +150,10 @@ struct WorkerRecord {
   bool flapping = false;                 // until hold_timer
   bool eligible = false;                 // gets tasks; kept by State::Enlist
   std::vector<AttemptRecord*> attempts;  // those that hold its slots, the oldest first
+  std::vector<AttemptRecord*> arriving;  // those that it has finished and that are not there yet
   Line line;
-  int late = 0;            // of `attempts`
+  int late = 0;            // of `attempts` and `arriving`
+  int asked = 0;           // of `late`: their moves wait for an answer
   int64_t slow_ms = -1;    // when a task was moved off it, until one that began later ends on time
   int64_t running_us = 0;  // costs of `attempts`
   int64_t waiting_us = 0;  // costs of its line
@@ -159,6 +172,12 @@ struct WorkerRecord {
   bool HasFreeSlot() const { return eligible && !paused && Occupied() < slots; }
   int Occupied() const { return static_cast<int>(attempts.size()); }
   int64_t load_us() const { return running_us + waiting_us; }
+  // `visit` is called with each attempt whose end is waited for.
+  template <typename Visit>
+  void ForEachAttempt(Visit visit) const {
+    for (AttemptRecord* attempt : attempts) visit(*attempt);
+    for (AttemptRecord* attempt : arriving) visit(*attempt);
+  }
 };
 
 // How a task comes to be placed.
@@ -197,6 +216,7 @@ struct Scheduler::State {
   // attempts.cc
   void On(const Started& event);
   void On(const Finished& event);
+  void On(const Arrived& event);
   void On(const Lost& event);
   void On(const Refused& event);
   // Does what is due at now_ms.
@@ -212,8 +232,13 @@ struct Scheduler::State {
   TaskRecord* CurrentTask(const AttemptRecord& attempt);
   AttemptRecord& AddAttempt(const protocol::AttemptId& id, const std::string& worker_id);
   void TakeSlot(AttemptRecord& attempt, WorkerRecord& worker);
-  // Gives an attempt's slot back, if it holds one; the caller sets its new state.
+  // Takes an attempt off its worker, whose slot is free then; the caller sets its new state.
   void Release(AttemptRecord& attempt);
+  void GiveSlotBack(AttemptRecord& attempt);
+  // The worker has finished its part of it; what is late of it, is late still.
+  void AwaitArrival(AttemptRecord& attempt);
+  // The attempt has finished, and arrived where it is relayed: its task, if it is current, ends.
+  void Complete(AttemptRecord& attempt);
   void Forget(AttemptRecord& attempt);
   // Gives its slot back and remembers it for a while.
   void Void(AttemptRecord& attempt);
@@ -286,7 +311,7 @@ struct Scheduler::State {
   void WatchForLate(AttemptRecord& attempt);
   // It is late no more: it has ended, or nobody waits for it.
   void NotLate(AttemptRecord& attempt);
-  // The task's attempt has ended: on time or not.
+  // The task's attempt has ended, and its result is there: on time or not.
   void NoteEnd(const TaskRecord& task, const AttemptRecord& attempt);
   // Whether tasks do better elsewhere, though this worker has slots for them.
   bool Lags(const WorkerRecord& worker) const;
@@ -294,7 +319,6 @@ struct Scheduler::State {
   // several or are slow already. So one stays at first: it may be that they are heavy.
   void MoveLate();
   bool MayMove(const AttemptRecord& attempt);
-  int LateAndStay(const WorkerRecord& worker);
   // The least loaded worker that idles, has nothing late and is not slow; none: not found soon.
   WorkerRecord* WellIdle(const TaskRecord& task) const;
   void On(const Moved& event);
@@ -302,9 +326,6 @@ struct Scheduler::State {
   // The task that this attempt was asked to move, where that waits for its answer.
   TaskRecord* AskedTask(const protocol::AttemptId& id);
   void NoteAnswer(TaskRecord& task);
-  // The relay lost an attempt that has finished: where its task still waits for the answer to a
-  // move, not all of the result came.
-  void LoseFinished(const protocol::AttemptId& id);
 
   // stealing.cc
   // Gives free slots to what waits.
