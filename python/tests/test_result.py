@@ -131,6 +131,13 @@ def test_the_body(serve: Serve) -> None:
         for priority in (11, -11, 1.5, True, "high"):
             with pytest.raises(ValueError, match="from -10 to 10"):
                 client.query("q", priority=priority)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="positive number of seconds, not '5'"):
+            client.query("q", timeout="5")  # type: ignore[arg-type]
+        for files in (5, ["s3://b/k", None]):
+            with pytest.raises(TypeError, match="a URL or a list of URLs"):
+                client.query("q", files=files)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="sql must be a string, not 5"):
+            client.query(5)  # type: ignore[arg-type]
     assert [request.json for request in server.requests] == [
         {
             "query": "SELECT $a",
@@ -152,7 +159,10 @@ def test_the_body(serve: Serve) -> None:
         ("http://u:p@127.0.0.1:5000", {}),
         ("http://127.0.0.1:5000", {"delivery": "pigeon"}),
         ("http://127.0.0.1:5000", {"timeout": 0}),
+        ("http://127.0.0.1:5000", {"timeout": "5"}),
         ("http://127.0.0.1:5000", {"client_id": "a\r\nb"}),
+        ("http://127.0.0.1:5000", {"flight_url": "127.0.0.1:5001"}),
+        ("http://127.0.0.1:5000", {"flight_url": "http://127.0.0.1:5001"}),
     ],
 )
 def test_bad_options(url: str, options: dict[str, str]) -> None:

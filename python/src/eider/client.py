@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import re
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, get_args
 
@@ -66,7 +67,7 @@ class Client:
         self._delivery: Delivery = delivery
         self._timeout = timeout
         self._client_id = identity
-        self._flight_url = flight_url
+        self._flight_url = _check_flight_url(flight_url)
         self._coordinator = Coordinator(url, identity)
         self._direct: Any = None  # made when first used: Flight takes a while to import
         self._lock = threading.Lock()
@@ -126,13 +127,13 @@ class Client:
 
         Raises:
             eider.Error: the query failed before its result began.
-            TypeError, ValueError: a parameter has no SQL value, or `cache` or `priority` is none.
+            TypeError, ValueError: a parameter has no SQL value, or another argument makes no sense.
         """
-        body: dict[str, Any] = {"query": sql}
+        body: dict[str, Any] = {"query": _check_sql(sql)}
         if params is not None:
             body["args"] = params
         if files is not None:
-            body["buckets"] = [files] if isinstance(files, str) else list(files)
+            body["buckets"] = _check_files(files)
         if timeout is not None:
             body["timeout_ms"] = _to_ms(timeout)
         if cache is not None:
@@ -178,11 +179,11 @@ class Client:
             TypeError, ValueError: a parameter has no SQL value.
         """
         self._check_open()
-        body: dict[str, Any] = {"query": sql}
+        body: dict[str, Any] = {"query": _check_sql(sql)}
         if params is not None:
             body["args"] = encode_params(params)
         if files is not None:
-            body["buckets"] = [files] if isinstance(files, str) else list(files)
+            body["buckets"] = _check_files(files)
         answer = self._coordinator.call("POST", "/v1/explain", body)
         return answer if isinstance(answer, dict) else {}
 
@@ -289,11 +290,32 @@ def _check_delivery(delivery: Delivery) -> Delivery:
     return delivery
 
 
+def _check_flight_url(url: str | None) -> str | None:
+    if url is not None and not re.fullmatch(r"grpc(\+tcp|\+tls|\+unix)?://\S+", str(url)):
+        raise ValueError(f"flight_url must be like grpc://host:5001, not {url!r}")
+    return url
+
+
+def _check_sql(sql: str) -> str:
+    if not isinstance(sql, str):
+        raise TypeError(f"sql must be a string, not {sql!r:.64}")
+    return sql
+
+
+def _check_files(files: Sequence[str] | str) -> list[str]:
+    listed = [files] if isinstance(files, str) else files
+    if not isinstance(listed, Iterable) or not all(isinstance(file, str) for file in listed):
+        raise TypeError(f"files must be a URL or a list of URLs, not {files!r:.64}")
+    return list(listed)
+
+
 def _check_timeout(timeout: float | None) -> None:
-    if timeout is not None and not 0 < timeout < 1e9:
+    if timeout is None:
+        return
+    if not isinstance(timeout, numbers.Real) or not 0 < timeout < 1e9:
         raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
 
 
 def _to_ms(timeout: float) -> int:
     _check_timeout(timeout)
-    return max(1, round(timeout * 1000))
+    return max(1, round(float(timeout) * 1000))
