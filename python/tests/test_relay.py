@@ -450,6 +450,34 @@ def test_one_client_for_eight_threads(serve: Serve, connect: Connect) -> None:
     assert max(request.connection for request in server.requests) <= 8
 
 
+def test_connections_that_idle_are_left_alone(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = 16
+    all_there = threading.Barrier(crowd)
+
+    def answer(request: Request) -> Answer:
+        if request.json["query"] == "crowd":
+            all_there.wait(30)
+        return arrow_answer()
+
+    server = serve(answer)
+    client = connect(server.url)
+    with ThreadPoolExecutor(crowd) as threads:
+        list(threads.map(lambda _: client.query("crowd").arrow(), range(crowd)))
+    assert len({request.connection for request in server.requests}) == crowd
+    server.requests.clear()
+    for _ in range(3):
+        client.query("one").arrow()
+    assert len({request.connection for request in server.requests}) == 1
+    assert not server.gone.is_set()
+    # Those that have idled for too long go when the next request is over.
+    monkeypatch.setattr("eider._http._MAX_IDLE_S", 0.0)
+    client.query("one").arrow()
+    assert server.gone.wait(30)
+    assert {request.connection for request in server.requests} == {server.requests[0].connection}
+
+
 def test_explain(serve: Serve, connect: Connect) -> None:
     server = serve(lambda request: json_answer({"key": "s3://b/k", "worker": "w1"}))
     route = connect(server.url).explain("q ?", [1], files="s3://b/k")

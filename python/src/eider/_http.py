@@ -10,11 +10,16 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import httpx
 
 _CONNECT_TIMEOUT_S = 10.0
+# Connections kept for the next request: so many, and for so long after their last.
+_MAX_IDLE = 256
+_MAX_IDLE_S = 60.0
 
 
 class Broken(OSError):
@@ -98,6 +103,9 @@ class Pool:
     """Connections to one server, kept for the next request. Thread-safe.
 
     The server's address is the one that it is given: no proxy is taken from the environment.
+
+    Each connection is a transport of its own, as httpx's pool looks at all that it has for each
+    request: past 64 of them a request took 5 ms longer. The one that was used last is used next.
     """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
@@ -122,11 +130,10 @@ class Pool:
         self._urls = {path: httpx.URL(self._base + path) for path in ("/read", "/write")}
         self._headers = {"User-Agent": "eider-python", **headers}
         # The system's authorities, where httpx would take certifi's.
-        tls = ssl.create_default_context() if parts.scheme == "https" else False
-        self._kept = _transport(tls, httpx.Limits(keepalive_expiry=None))
-        self._fresh = _transport(tls, httpx.Limits(max_keepalive_connections=0))
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else False
         self._lock = threading.RLock()
-        self._users = 1  # the pool itself until `close`, and each answer until its own
+        # With the time of their last use, the latest last.
+        self._idle: list[tuple[float, httpx.HTTPTransport]] = []
         self._closed = False
 
     def request(
@@ -162,42 +169,55 @@ class Pool:
                 "trace": lambda name, _: events.append(name),
             },
         )
-        with self._lock:
-            self._users += 1
+        transport = self._take() if repeatable else _transport(self._tls)
         try:
             with _os_errors():
-                if not repeatable:
-                    return Response(self._fresh.handle_request(request), self._release)
                 try:
-                    return Response(self._kept.handle_request(request), self._release)
+                    response = transport.handle_request(request)
                 except (httpx.NetworkError, httpx.RemoteProtocolError):
                     if "connection.connect_tcp.started" in events:
                         raise
-                    return Response(self._fresh.handle_request(request), self._release)
+                    response = transport.handle_request(request)  # it has dropped the dead one
         except BaseException:
-            self._release()
+            transport.close()
             raise
+        release = partial(self._give_back, transport) if repeatable else transport.close
+        return Response(response, release)
 
     def close(self) -> None:
-        """Closes the connections once the answers in use have ended. Idempotent."""
+        """Closes the connections, those in use once their answers have ended. Idempotent."""
         with self._lock:
-            closed, self._closed = self._closed, True
-        if not closed:
-            self._release()
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for _, transport in idle:
+            transport.close()
 
-    def _release(self) -> None:
+    def _take(self) -> httpx.HTTPTransport:
         with self._lock:
-            self._users -= 1
-            last = self._users == 0
-        if last:
-            self._kept.close()
-            self._fresh.close()
+            if self._idle:
+                return self._idle.pop()[1]
+        return _transport(self._tls)
+
+    def _give_back(self, transport: httpx.HTTPTransport) -> None:
+        now = time.monotonic()
+        unwanted = []
+        with self._lock:
+            if self._closed or len(self._idle) >= _MAX_IDLE:
+                unwanted.append(transport)
+            else:
+                self._idle.append((now, transport))
+            while self._idle and now - self._idle[0][0] > _MAX_IDLE_S:
+                unwanted.append(self._idle.pop(0)[1])
+        for old in unwanted:
+            old.close()
 
 
-def _transport(tls: ssl.SSLContext | bool, limits: httpx.Limits) -> httpx.HTTPTransport:
+def _transport(tls: ssl.SSLContext | bool) -> httpx.HTTPTransport:
+    """Of one connection, made when it is first used."""
     # A server that vanished without a word is noticed in half a minute, timeout or not.
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
     return httpx.HTTPTransport(verify=tls, trust_env=False, limits=limits, socket_options=options)
