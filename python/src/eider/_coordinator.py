@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
 
 from . import errors
-from ._http import NotConnected, Pool, Response
+from ._answer import NotConnected, Response
+from ._http import Pool
 from ._stream import Claim, Stream
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -123,9 +125,9 @@ class Coordinator:
             return errors.Internal(
                 f"{self.url} answered {response.status} without an Eider error: {start!r}"
             )
-        seconds = response.headers.get("retry-after", "")
-        if error.retry_after_ms is None and seconds.isdigit():
-            error.retry_after_ms = int(seconds) * 1000
+        seconds = _count(response.headers.get("retry-after"))
+        if error.retry_after_ms is None and seconds is not None:
+            error.retry_after_ms = seconds * 1000
         return error
 
 
@@ -163,13 +165,12 @@ class _RelayStream(Stream):
 
     def __init__(self, coordinator: Coordinator, response: Response) -> None:
         headers = response.headers
-        queue_ms = headers.get("x-eider-queue-ms", "")
         super().__init__(
             Claim(
                 query_id=headers.get("x-eider-query-id"),
                 worker=headers.get("x-eider-worker"),
                 reason=headers.get("x-eider-reason"),
-                queue_ms=int(queue_ms) if queue_ms.isdigit() else None,
+                queue_ms=_count(headers.get("x-eider-queue-ms")),
             )
         )
         self._coordinator = coordinator
@@ -220,3 +221,8 @@ class _RelayStream(Stream):
             f"the result broke before it was whole: {error} ({self._coordinator.url})",
             query_id=query_id,
         )
+
+
+def _count(text: str | None) -> int | None:
+    """The number that a header says; None where it says none."""
+    return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else None

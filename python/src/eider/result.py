@@ -150,6 +150,7 @@ class Result:
         self._stream = stream
         self._table: pa.Table | None = None
         self._taken = False
+        self._interrupted = False
         self._info: Info | None = None
         self._lock = threading.Lock()
 
@@ -296,9 +297,15 @@ class Result:
         return f"<eider.Result query={claim.query_id} worker={claim.worker} ({claim.reason})>"
 
     def _read_whole(self) -> pa.Table:
+        if self._interrupted:
+            raise errors.Cancelled("reading it was interrupted", query_id=self.query_id)
         while True:
             try:
                 return pa.Table.from_batches(list(self._stream), self._stream.schema)
             except errors.Error as error:
                 self._stream = self._asking.again(error)
                 self._info = None
+            except BaseException:  # KeyboardInterrupt: what had come is gone
+                self._interrupted = True
+                self._stream.close()
+                raise
