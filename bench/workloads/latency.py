@@ -17,18 +17,22 @@ from typing import Any, Literal
 import duckdb
 import eider
 from book import Book
-from driver import fingerprint
+from driver import Peer, fingerprint
 from effort import Effort
 from fleet import Fleet, Site
+from peer_server import PeerServer
+from peers.flight_alone import connect as connect_flight
 from peers.quack import connect as connect_quack
 from quack_server import QuackServer
 from s3_data import FOLDER, Endpoint
 from setups import SetupError
 from support import data
 from support.latency import repeat
+from support.processes import free_port
 
 WORKLOAD = "latency"
 P50, P99 = "one client, p50", "one client, p99"
+FLIGHT_ALONE = "Flight alone"
 REPEATS = 1000
 REQUESTS = 1600
 _SQL = "SELECT * FROM read_parquet(?)"
@@ -65,15 +69,14 @@ class Ways:
                 eider.Client(fleet.url, flight_url=fleet.flight_url, delivery=delivery)
             )
             self._make[f"Eider, {delivery}"] = functools.partial(_eider, client, arguments)
+        port = free_port()
+        exits.enter_context(PeerServer("flight_alone", str(port)))
+        flight = connect_flight({"port": port})
+        self._make[FLIGHT_ALONE] = lambda: _peer(flight, arguments)
         try:
             server = exits.enter_context(QuackServer())
             quack = connect_quack(server.options)
-
-            def asked() -> Ask:
-                session = quack.session()
-                return lambda: session.table(_SQL, list(arguments))
-
-            self._make["Quack 1.5.5"] = asked
+            self._make["Quack 1.5.5"] = lambda: _peer(quack, arguments)
         except (SetupError, RuntimeError, duckdb.Error) as error:
             book.missing(WORKLOAD, P50, "Quack 1.5.5", str(error), "ms")
 
@@ -87,6 +90,11 @@ class Ways:
 def _plain(connection: duckdb.DuckDBPyConnection, arguments: list[str]) -> Ask:
     cursor = connection.cursor()
     return lambda: cursor.execute(_SQL, arguments).to_arrow_table()
+
+
+def _peer(peer: Peer, arguments: list[str]) -> Ask:
+    session = peer.session()
+    return lambda: session.table(_SQL, list(arguments))
 
 
 def _eider(client: eider.Client, arguments: list[str]) -> Ask:

@@ -1,7 +1,7 @@
 """HTTP over kept connections: what is special to this client's requests.
 
-By Python's own http.client: httpx takes 0.4 ms more for each request, and for large bodies four
-times the processor time.
+By Python's own http.client: httpx takes half a millisecond more for each request, and for large
+bodies four times the processor time.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ class Client:
     """A coordinator's client.
 
     Thread-safe: make one and share it. It connects when it is first used, and keeps connections.
+    After a fork the child may go on with it by `relay`; for `direct` it needs one of its own, as
+    gRPC does not survive a fork.
     A context manager: leaving it closes them.
     """
 
