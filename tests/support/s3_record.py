@@ -146,8 +146,14 @@ class Seen:
         return [one for one in self.requests if match(one)]
 
     def count(self, kind: str | None = None) -> int:
-        """How many requests of a kind (GET, HEAD, LIST, PUT, ...), or in all."""
-        return len([one for one in self.requests if kind in (None, one.kind)])
+        """How many requests of a kind (GET, HEAD, LIST, PUT, ...), or in all.
+
+        All is without those of no bucket: a worker that doubts S3 looks by them whether it answers,
+        at a time of its own.
+        """
+        if kind is None:
+            return len([one for one in self.requests if one.kind != "ROOT"])
+        return len([one for one in self.requests if one.kind == kind])
 
     @property
     def bytes(self) -> int:
