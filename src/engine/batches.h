@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "duckdb/common/arrow/arrow_appender.hpp"
-#include "duckdb/common/types/data_chunk.hpp"
 #include "duckdb/main/client_properties.hpp"
+#include "engine/result_queue.h"
+#include "engine/row_bytes.h"
 
 namespace eider::engine {
 
@@ -29,11 +30,11 @@ class BatchBuilder {
 
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
-  // Gives the builder a chunk, which must stay as it is until Take returns true. REQUIRES: the last
-  // one has been taken whole.
-  void Offer(duckdb::DataChunk& chunk);
-  // Takes rows of the offered chunk until it is used up (true) or the batch is full (false).
-  bool Take();
+  // REQUIRES: used_up().
+  void Offer(ResultPiece piece);
+  // Takes rows of the offered piece until it is used up or the batch is full.
+  void Take();
+  bool used_up() const { return piece_.chunk == nullptr; }
   bool empty() const { return rows_ == 0; }
   bool full() const { return full_; }
   // The batch so far; the next begins. REQUIRES: !empty().
@@ -42,21 +43,19 @@ class BatchBuilder {
  private:
   BatchBuilder(duckdb::vector<duckdb::LogicalType> types, duckdb::ClientProperties properties);
 
-  int64_t RowBytes(int64_t row) const {
-    return row_bytes_.empty() ? fixed_bytes_ : fixed_bytes_ + row_bytes_[row];
+  int64_t BytesOf(int64_t row) const {
+    return measure_.fixed() + (piece_.row_bytes.empty() ? 0 : piece_.row_bytes[row]);
   }
 
   const duckdb::vector<duckdb::LogicalType> types_;
   duckdb::ClientProperties properties_;
   duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
       extensions_;
+  const RowBytes measure_;
   std::shared_ptr<arrow::Schema> schema_;
-  int64_t fixed_bytes_ = 0;              // of a row, in columns of fixed width
-  std::vector<duckdb::idx_t> variable_;  // the other columns
 
-  duckdb::DataChunk* chunk_ = nullptr;
-  int64_t taken_ = 0;               // rows of chunk_
-  std::vector<int64_t> row_bytes_;  // of chunk_'s rows in variable_; empty when there are none
+  ResultPiece piece_;
+  int64_t taken_ = 0;  // rows of piece_
 
   duckdb::unique_ptr<duckdb::ArrowAppender> appender_;
   int64_t rows_ = 0;

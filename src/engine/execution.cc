@@ -3,15 +3,13 @@
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
 
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "duckdb.hpp"
-#include "duckdb/execution/executor.hpp"
 #include "engine/arguments.h"
 #include "engine/errors.h"
-#include "engine/pause.h"
 #include "engine/policy.h"
 #include "engine/sandbox.h"
 
@@ -55,76 +53,14 @@ protocol::Figures Sum(protocol::Figures a, const protocol::Figures& b) {
   return a;
 }
 
-using Clock = QueryExecution::Clock;
-
-bool Idle(duckdb::PendingExecutionResult step, Clock::duration) {
-  return step == duckdb::PendingExecutionResult::NO_TASKS_AVAILABLE;
-}
-
-// A stream says the same when it has run a task and when there is none: the time tells.
-bool Idle(duckdb::StreamExecutionResult, Clock::duration took) {
-  constexpr std::chrono::microseconds kShortestTask(20);
-  return took < kShortestTask;
-}
-
-// Runs the query's tasks until there is something to take. DuckDB's own loops do not pause when all
-// that is left runs on its other threads: a core for each query that waits for S3. An interrupt
-// ends the tasks, wherever they run; this then sees it within Pause::kLongest.
-template <typename Query, typename IsReady>
-void RunTasks(Query& query, IsReady is_ready) {
-  Clock::time_point now = Clock::now();
-  Pause pause(now);
-  while (true) {
-    const Clock::time_point began = now;
-    const auto step = query.ExecuteTask();
-    if (is_ready(step)) return;
-    if (step == decltype(step)::BLOCKED) query.WaitForTask();
-    now = Clock::now();
-    if (!Idle(step, now - began)) {
-      pause.Restart(now);
-      continue;
-    }
-    if (const auto sleep = pause.Next(now); sleep > sleep.zero()) {
-      std::this_thread::sleep_for(sleep);
-    } else {
-      std::this_thread::yield();
-    }
-    now = Clock::now();
-  }
-}
-
-// As PendingQueryResult::Execute(): blocks until the first rows are there, or the end.
-arrow::Result<duckdb::unique_ptr<duckdb::QueryResult>> Run(const Session& session,
-                                                           duckdb::PendingQueryResult& pending) {
-  if (!pending.HasError()) RunTasks(pending, duckdb::PendingQueryResult::IsResultReady);
-  // What has failed may not be executed again: the error would be that.
-  if (pending.HasError()) return Translate(session, pending.GetErrorObject());
-  auto result = pending.Execute();
-  if (result->HasError()) return Translate(session, result->GetErrorObject());
-  return result;
-}
-
-// Blocks until Fetch() will not: a chunk is there, the end, or an error that Fetch() finds again.
-arrow::Status AwaitChunk(const Session& session, duckdb::QueryResult& result) {
-  if (result.type != duckdb::QueryResultType::STREAM_RESULT) return arrow::Status::OK();
-  auto& stream = result.Cast<duckdb::StreamQueryResult>();
-  if (!stream.IsOpen()) return arrow::Status::OK();
-  try {
-    RunTasks(stream, duckdb::StreamQueryResult::IsChunkReady);
-  } catch (const duckdb::InterruptException&) {
-    // Also when a task has failed, as that interrupts the others; Fetch() would forget why.
-    auto& executor = duckdb::Executor::Get(*session.connection->context);
-    if (executor.HasError()) return Translate(session, executor.GetError());
-  }
-  return arrow::Status::OK();
-}
-
 arrow::Status Prepare(const Session& session, AllowedStatement* allowed) {
   duckdb::ClientContext& context = *session.connection->context;
   session.state->set_read_only(false);
   for (auto& preparation : allowed->preparations) {
-    const auto pending = context.PendingQuery(std::move(preparation), /*allow_stream=*/false);
-    ARROW_RETURN_NOT_OK(Run(session, *pending).status());
+    BoundArguments none;
+    RunningStatement running(context, std::move(preparation), none);
+    while (running.Next()) continue;  // its rows say nothing
+    if (const auto error = running.error()) return Translate(session, *error);
   }
   session.state->set_read_only(true);
   return arrow::Status::OK();
@@ -196,20 +132,16 @@ arrow::Status QueryExecution::Bind(AllowedStatement* allowed) {
   if (!allowed->preparations.empty()) ARROW_RETURN_NOT_OK(Prepare(session_, allowed));
   // DuckDB clears its flag as each of its statements begins: ours is what counts.
   if (interrupter_->interrupted()) return Cancelled();
-  // With its arguments at once: a prepared statement would be bound twice.
-  pending_ = context.PendingQuery(std::move(allowed->statement), bound,
-                                  duckdb::QueryResultOutputType::ALLOW_STREAMING);
-  if (pending_->HasError()) return Translate(session_, pending_->GetErrorObject());
-  ARROW_ASSIGN_OR_RAISE(builder_, BatchBuilder::Make(pending_->types, pending_->names,
+  running_ = std::make_unique<RunningStatement>(context, std::move(allowed->statement), bound);
+  if (const auto error = running_->error()) return Translate(session_, *error);
+  ARROW_ASSIGN_OR_RAISE(builder_, BatchBuilder::Make(running_->types(), running_->names(),
                                                      context.GetClientProperties()));
   return arrow::Status::OK();
 }
 
 void QueryExecution::Close() {
-  chunk_.reset();
   builder_.reset();
-  result_.reset();
-  pending_.reset();
+  running_.reset();
   session_ = {};
 }
 
@@ -257,37 +189,18 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::NextOnce() {
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> QueryExecution::NextOrThrow() {
   while (true) {
     if (interrupter_->interrupted()) return Cancelled();
-    if (!chunk_) {
-      ARROW_ASSIGN_OR_RAISE(const bool more, Fetch());
-      if (!more) break;
+    if (builder_->used_up()) {
+      std::optional<ResultPiece> piece = running_->Next();
+      // No more rows may be the end, or why there are none: only the error tells.
+      if (const auto error = running_->error()) return Translate(session_, *error);
+      if (!piece) break;
+      builder_->Offer(std::move(*piece));
     }
-    if (builder_->Take()) chunk_.reset();
+    builder_->Take();
     if (builder_->full()) return builder_->Finish();
   }
   if (builder_->empty()) return nullptr;
   return builder_->Finish();
-}
-
-arrow::Result<bool> QueryExecution::Fetch() {
-  if (!result_) {
-    ARROW_ASSIGN_OR_RAISE(result_, Run(session_, *pending_));
-    pending_.reset();
-  }
-  ARROW_RETURN_NOT_OK(AwaitChunk(session_, *result_));
-  if (IsOpen()) chunk_ = result_->Fetch();
-  // A stream that is broken off also gives no chunk: only its error tells.
-  if (result_->HasError()) return Translate(session_, result_->GetErrorObject());
-  if (!chunk_ || chunk_->size() == 0) {
-    chunk_.reset();
-    return false;
-  }
-  builder_->Offer(*chunk_);
-  return true;
-}
-
-bool QueryExecution::IsOpen() {
-  if (result_->type != duckdb::QueryResultType::STREAM_RESULT) return true;
-  return result_->Cast<duckdb::StreamQueryResult>().IsOpen();
 }
 
 arrow::Status QueryExecution::Failed(arrow::Status status) {

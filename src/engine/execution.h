@@ -1,4 +1,4 @@
-// A running statement: DuckDB's streaming result behind engine::Execution.
+// A running statement: DuckDB's rows behind engine::Execution.
 #pragma once
 
 #include <arrow/result.h>
@@ -13,13 +13,12 @@
 #include "base/mutex.h"
 #include "duckdb/common/shared_ptr.hpp"
 #include "duckdb/main/connection.hpp"
-#include "duckdb/main/pending_query_result.hpp"
-#include "duckdb/main/query_result.hpp"
 #include "engine/batches.h"
 #include "engine/engine.h"
 #include "engine/interrupter.h"
 #include "engine/policy.h"
 #include "engine/query_state.h"
+#include "engine/running_statement.h"
 
 namespace eider::engine {
 
@@ -58,7 +57,7 @@ class QueryExecution final : public Execution {
   QueryExecution(MakeSession make_session, const Statement& statement, OnWritten on_written,
                  Clock::time_point started_at);
 
-  // Makes a session, and pending_ and builder_ in it.
+  // Makes a session, and running_ and builder_ in it.
   arrow::Status Begin();
   // The same once more where that may help against `failure`; otherwise gives `failure`.
   arrow::Status BeginAgainAfter(const arrow::Status& failure);
@@ -68,10 +67,6 @@ class QueryExecution final : public Execution {
   void TellWritten();
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> NextOnce();
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> NextOrThrow();
-  // Offers the next chunk to the builder; false at the end.
-  arrow::Result<bool> Fetch();
-  // Whether result_ may have more: a stream closes itself with its last chunk.
-  bool IsOpen();
   arrow::Status Failed(arrow::Status status);
   void Count(const arrow::RecordBatch& batch);
   int64_t ElapsedUs() const;
@@ -86,9 +81,7 @@ class QueryExecution final : public Execution {
   // The thread of Start() and Next() only.
   Session session_;
   std::unique_ptr<BatchBuilder> builder_;
-  duckdb::unique_ptr<duckdb::PendingQueryResult> pending_;  // until the first Next()
-  duckdb::unique_ptr<duckdb::QueryResult> result_;
-  duckdb::unique_ptr<duckdb::DataChunk> chunk_;  // offered to the builder, with rows left
+  std::unique_ptr<RunningStatement> running_;
   bool ended_ = false;
   bool begun_again_ = false;
   bool told_written_ = false;

@@ -135,29 +135,58 @@ TEST_F(ExecutionTest, ALargeRowGoesAlone) {
   EXPECT_THAT(rows, ::testing::ElementsAre(5, 1, 4));
 }
 
-TEST_F(ExecutionTest, ParallelScansKeepTheirOrder) {
-  std::string folder = (std::filesystem::temp_directory_path() / "eider-order-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const std::string file = folder + "/rows.parquet";
-  duckdb::DuckDB plain(nullptr);
-  duckdb::Connection(plain).Query("COPY (SELECT i, 'row ' || i AS s FROM range(200000) t(i)) TO '" +
-                                  file + "' (ROW_GROUP_SIZE 5000)");
-  EngineOptions options = Bare();
-  options.threads = 4;
-  options.allowed_paths = {folder};
-  const auto engine = OpenEngine(options);
-  // With a stream's buffer set too small, this hangs.
-  for (int round = 0; round < 3; ++round) {
-    const auto table = ReadAll(*engine, Sql("SELECT s, i FROM '" + file + "'"));
-    ASSERT_TRUE(table.ok()) << table.status();
-    ASSERT_EQ((*table)->num_rows(), 200'000);
-    int64_t next = 0;
-    for (const auto& chunk : (*table)->column(1)->chunks()) {
-      const auto& numbers = static_cast<const arrow::Int64Array&>(*chunk);
-      for (int64_t i = 0; i < numbers.length(); ++i) ASSERT_EQ(numbers.Value(i), next++);
+class OrderTest : public ExecutionTest, public ::testing::WithParamInterface<int> {
+ protected:
+  OrderTest() {
+    std::string folder = (std::filesystem::temp_directory_path() / "eider-order-XXXXXX").string();
+    folder_ = mkdtemp(folder.data());
+    file_ = "'" + folder_ + "/rows.parquet'";
+    duckdb::DuckDB plain(nullptr);
+    duckdb::Connection(plain).Query(
+        "COPY (SELECT i, 'row ' || i AS s FROM range(200000) t(i)) TO " + file_ +
+        " (ROW_GROUP_SIZE " + std::to_string(GetParam()) + ")");
+  }
+  ~OrderTest() override { std::filesystem::remove_all(folder_); }
+
+  // Whether `sql` gives i = 0, step, 2 * step, ... in `rows` rows, each time.
+  void ExpectInOrder(const std::string& sql, int64_t rows, int64_t step) {
+    EngineOptions options = Bare();
+    options.threads = 4;
+    options.allowed_paths = {folder_};
+    const auto engine = OpenEngine(options);
+    for (int round = 0; round < 3; ++round) {
+      const auto table = ReadAll(*engine, Sql(sql));
+      ASSERT_TRUE(table.ok()) << table.status();
+      ASSERT_EQ((*table)->num_rows(), rows);
+      int64_t next = 0;
+      for (const auto& chunk : (*table)->column(1)->chunks()) {
+        const auto& numbers = static_cast<const arrow::Int64Array&>(*chunk);
+        for (int64_t i = 0; i < numbers.length(); ++i, next += step) {
+          ASSERT_EQ(numbers.Value(i), next) << sql;
+        }
+      }
     }
   }
-  std::filesystem::remove_all(folder);
+
+  std::string folder_;
+  std::string file_;
+};
+
+// In row groups of one chunk and of several: DuckDB counts batches by them.
+INSTANTIATE_TEST_SUITE_P(RowGroups, OrderTest, ::testing::Values(2'048, 5'000, 122'880));
+
+TEST_P(OrderTest, ParallelScansKeepTheirOrder) {
+  ExpectInOrder("SELECT s, i FROM " + file_, 200'000, 1);
+  ExpectInOrder("SELECT s, i FROM " + file_ + " WHERE i % 50 = 0", 4'000, 50);
+  ExpectInOrder("SELECT s, i FROM " + file_ + " WHERE i < 100000 UNION ALL SELECT s, i FROM " +
+                    file_ + " WHERE i >= 100000",
+                200'000, 1);
+  // Wider than the queue between DuckDB's tasks and the batches.
+  ExpectInOrder("SELECT repeat(s, 30), i FROM " + file_, 200'000, 1);
+}
+
+TEST_P(OrderTest, SortedOutputKeepsItsOrder) {
+  ExpectInOrder("SELECT s, i FROM (FROM " + file_ + " ORDER BY i DESC) ORDER BY i", 200'000, 1);
 }
 
 TEST_F(ExecutionTest, MegabyteStrings) {

@@ -1,6 +1,5 @@
 #include "engine/query_state.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "duckdb.hpp"
@@ -13,11 +12,6 @@ namespace eider::engine {
 namespace {
 
 constexpr char kStateName[] = "eider_query";
-
-// DuckDB fills its buffer of a stream (1 MB) counting 16 bytes for each string, so that it holds
-// thirty chunks of 2,048 strings whatever their length. With this it is full after one. It must not
-// be smaller: DuckDB parts it 6 to 4, and a part that rounds to 0 is full for ever.
-constexpr duckdb::idx_t kOneChunk = 16;
 
 cache::Mode ModeOf(protocol::CacheMode mode) {
   switch (mode) {
@@ -106,10 +100,6 @@ duckdb::RebindQueryInfo QueryState::OnFinalizePrepare(duckdb::ClientContext& con
         "the statement modifies the worker's database, which is "
         "not allowed");
   }
-  const bool fixed = std::ranges::all_of(prepared.types, [](const duckdb::LogicalType& type) {
-    return duckdb::TypeIsConstantSize(type.InternalType());
-  });
-  if (!fixed) context.config.streaming_buffer_size = kOneChunk;
   return duckdb::RebindQueryInfo::DO_NOT_REBIND;
 }
 
