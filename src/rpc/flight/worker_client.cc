@@ -22,6 +22,9 @@ using base::MakeError;
 constexpr int kConnectMs = 3'000;
 constexpr int kFirstRetryMs = 100;
 constexpr int kMaxRetryMs = 1'000;
+// Of each result under way, what may wait here for the coordinator to take it. Left to itself gRPC
+// lets this grow with what the link could carry: 60 MB on loopback, however slowly it is read.
+constexpr int kResultWindowBytes = 8 << 20;
 
 arrow::Result<std::shared_ptr<fl::FlightClient>> Connect(const std::string& location) {
   ARROW_ASSIGN_OR_RAISE(const fl::Location parsed, fl::Location::Parse(location));
@@ -29,6 +32,8 @@ arrow::Result<std::shared_ptr<fl::FlightClient>> Connect(const std::string& loca
   options.generic_options = {{"grpc.min_reconnect_backoff_ms", kConnectMs},
                              {"grpc.initial_reconnect_backoff_ms", kFirstRetryMs},
                              {"grpc.max_reconnect_backoff_ms", kMaxRetryMs},
+                             {"grpc.http2.lookahead_bytes", kResultWindowBytes},
+                             {"grpc.http2.bdp_probe", 0},
                              // A proxy of the environment is for the world outside the fleet.
                              {"grpc.enable_http_proxy", 0}};
   return fl::FlightClient::Connect(parsed, options);
