@@ -188,6 +188,10 @@ def all_gone(fleet: Fleet, dice: random.Random) -> Fault:
     way = dice.choice(["killed", "frozen", "cut"])
     fault = _begin(f"all {way}", fleet.workers)
     act: Callable[[Worker], None] = {"killed": _kill, "frozen": _freeze, "cut": _cut_off}[way]
+    if way == "killed":
+        # What is lost with one starts on the next, until that is killed too. That all fell at once
+        # speaks for the query, but not of workers that have fallen often of late, as here.
+        fault.losses = len(fleet.workers)
     for worker in fleet.workers:
         act(worker)
 
