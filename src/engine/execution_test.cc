@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <thread>
@@ -197,6 +198,40 @@ TEST_F(ExecutionTest, MegabyteStrings) {
     rows += batch->num_rows();
   }
   EXPECT_EQ(rows, 100);
+}
+
+// What a filter leaves of structs is known by a selection, which holds for their fields too.
+TEST_F(ExecutionTest, BatchesOfWhatAFilterLeavesEndAtTheByteBound) {
+  const auto execution = Start(
+      "SELECT st FROM (SELECT i, {'t': CASE WHEN i % 4 = 1 THEN repeat('x', 10000) ELSE 'y' END} "
+      "AS st FROM range(20000) t(i)) WHERE i % 2 = 1");
+  int64_t rows = 0;
+  while (const auto batch = *execution->Next()) {
+    EXPECT_LE(batch->num_rows(), 2 * kMaxBatchBytes / 10'000);
+    rows += batch->num_rows();
+  }
+  EXPECT_EQ(rows, 10'000);
+}
+
+// One string in all rows is none of their number until it is copied.
+TEST_F(ExecutionTest, AStringInManyRowsTakesNoMemoryOfItsOwn) {
+  const auto peak_mib = [] {
+    std::ifstream status("/proc/self/status");
+    std::string line;
+    while (std::getline(status, line)) {
+      if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) >> 10;
+    }
+    return 0LL;
+  };
+  std::ofstream("/proc/self/clear_refs") << "5";
+  const auto before = peak_mib();
+  const auto execution = Start(
+      "SELECT s, i FROM (SELECT repeat('x', 1000000 + (i % 2)::INT) AS s FROM range(2) t(i)) u, "
+      "range(1000) v(i)");
+  int64_t rows = 0;
+  while (const auto batch = *execution->Next()) rows += batch->num_rows();
+  EXPECT_EQ(rows, 2'000);
+  EXPECT_LT(peak_mib() - before, 200);
 }
 
 TEST_F(ExecutionTest, TheFirstBatchComesBeforeTheLastIsComputed) {

@@ -1,7 +1,6 @@
 #include "engine/result_collector.h"
 
 #include <cstdint>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -17,8 +16,11 @@
 namespace eider::engine {
 namespace {
 
-// What a chunk of however few rows takes, of each column: its vector, and where its strings lie.
-constexpr int64_t kColumnBytes = 2 << 10;
+// A larger chunk comes in several pieces: the rows of one may be few strings in many places, or one
+// in all of them, which take more the moment they are copied.
+constexpr int64_t kMaxPieceBytes = ResultQueue::kMaxBytes;
+// What a piece of however few rows takes, of each vector: itself, and where its strings lie.
+constexpr int64_t kVectorBytes = 4 << 10;
 
 enum class Order {
   kNone,     // as the rows come
@@ -32,12 +34,15 @@ Order OrderOf(duckdb::ClientContext& context, duckdb::PhysicalOperator& root) {
   return Order::kBatches;
 }
 
-ResultPiece CopyOf(duckdb::DataChunk& chunk, std::vector<int64_t> row_bytes, int64_t bytes) {
-  ResultPiece piece{duckdb::make_uniq<duckdb::DataChunk>(), std::move(row_bytes), bytes};
-  piece.chunk->Initialize(duckdb::Allocator::DefaultAllocator(), chunk.GetTypes(), chunk.size());
-  chunk.Copy(*piece.chunk, 0);
-  return piece;
-}
+// Where a task is in the chunk that it has: DuckDB gives it the same again once it was blocked.
+struct LocalState final : duckdb::LocalSinkState {
+  duckdb::idx_t next_row = 0;
+  std::vector<int64_t> row_bytes;  // see RowBytes::Variable()
+};
+
+struct GlobalState final : duckdb::GlobalSinkState {
+  duckdb::ClientProperties properties;
+};
 
 class ResultCollector final : public duckdb::PhysicalResultCollector {
  public:
@@ -56,15 +61,17 @@ class ResultCollector final : public duckdb::PhysicalResultCollector {
       batch = partition.batch_index.GetIndex();
       queue_->Advance(partition.min_batch_index.GetIndex());
     }
-    std::vector<int64_t> row_bytes = measure_.Variable(chunk);
-    const int64_t bytes =
-        std::accumulate(row_bytes.begin(), row_bytes.end(),
-                        static_cast<int64_t>(chunk.size()) * measure_.fixed() +
-                            static_cast<int64_t>(chunk.ColumnCount()) * kColumnBytes);
-    const auto room = queue_->Reserve(
-        batch, bytes, [interrupt = input.interrupt_state] { interrupt.Callback(); });
-    if (room == ResultQueue::Room::kNone) return duckdb::SinkResultType::BLOCKED;
-    queue_->Push(batch, room, CopyOf(chunk, std::move(row_bytes), bytes));
+    auto& local = input.local_state.Cast<LocalState>();
+    if (local.next_row == 0) local.row_bytes = measure_.Variable(chunk);
+    while (local.next_row < chunk.size()) {
+      const Extent extent = Next(local, chunk.size());
+      const auto room = queue_->Reserve(
+          batch, extent.bytes, [interrupt = input.interrupt_state] { interrupt.Callback(); });
+      if (room == ResultQueue::Room::kNone) return duckdb::SinkResultType::BLOCKED;
+      queue_->Push(batch, room, Copy(chunk, local, extent));
+      local.next_row += extent.rows;
+    }
+    local.next_row = 0;
     return duckdb::SinkResultType::NEED_MORE_INPUT;
   }
 
@@ -88,9 +95,14 @@ class ResultCollector final : public duckdb::PhysicalResultCollector {
     return duckdb::SinkFinalizeType::READY;
   }
 
+  duckdb::unique_ptr<duckdb::LocalSinkState> GetLocalSinkState(
+      duckdb::ExecutionContext&) const override {
+    return duckdb::make_uniq<LocalState>();
+  }
+
   duckdb::unique_ptr<duckdb::GlobalSinkState> GetGlobalSinkState(
       duckdb::ClientContext& context) const override {
-    auto state = duckdb::make_uniq<State>();
+    auto state = duckdb::make_uniq<GlobalState>();
     state->properties = context.GetClientProperties();
     return state;
   }
@@ -100,7 +112,7 @@ class ResultCollector final : public duckdb::PhysicalResultCollector {
         statement_type, properties, names,
         duckdb::make_uniq<duckdb::ColumnDataCollection>(duckdb::Allocator::DefaultAllocator(),
                                                         types),
-        state.Cast<State>().properties);
+        state.Cast<GlobalState>().properties);
   }
 
   duckdb::OperatorPartitionInfo RequiredPartitionInfo() const override {
@@ -112,9 +124,37 @@ class ResultCollector final : public duckdb::PhysicalResultCollector {
   bool SinkOrderDependent() const override { return order_ != Order::kBatches; }
 
  private:
-  struct State final : duckdb::GlobalSinkState {
-    duckdb::ClientProperties properties;
+  struct Extent {
+    duckdb::idx_t rows = 0;
+    int64_t bytes = 0;
   };
+
+  // The next piece of a chunk of `size` rows.
+  Extent Next(const LocalState& local, duckdb::idx_t size) const {
+    Extent next;
+    for (duckdb::idx_t row = local.next_row; row < size; ++row) {
+      const int64_t bytes = measure_.fixed() + (local.row_bytes.empty() ? 0 : local.row_bytes[row]);
+      if (next.rows > 0 && next.bytes + bytes > kMaxPieceBytes) break;
+      next.rows += 1;
+      next.bytes += bytes;
+    }
+    next.bytes += measure_.vectors() * kVectorBytes;
+    return next;
+  }
+
+  static ResultPiece Copy(const duckdb::DataChunk& chunk, const LocalState& local,
+                          const Extent& extent) {
+    ResultPiece piece{.chunk = duckdb::make_uniq<duckdb::DataChunk>(), .bytes = extent.bytes};
+    piece.chunk->Initialize(duckdb::Allocator::DefaultAllocator(), chunk.GetTypes(), extent.rows);
+    const duckdb::idx_t end = local.next_row + extent.rows;
+    chunk.Copy(*piece.chunk, *duckdb::FlatVector::IncrementalSelectionVector(), end,
+               local.next_row);
+    if (!local.row_bytes.empty()) {
+      piece.row_bytes.assign(local.row_bytes.begin() + static_cast<int64_t>(local.next_row),
+                             local.row_bytes.begin() + static_cast<int64_t>(end));
+    }
+    return piece;
+  }
 
   const Order order_;
   const std::shared_ptr<ResultQueue> queue_;

@@ -20,8 +20,8 @@ namespace eider::engine {
 
 struct ResultPiece {
   duckdb::unique_ptr<duckdb::DataChunk> chunk;
-  std::vector<int64_t> row_bytes;  // see RowBytes::Variable()
-  int64_t bytes = 0;               // of all its rows
+  std::vector<int64_t> row_bytes = {};  // see RowBytes::Variable()
+  int64_t bytes = 0;                    // of all its rows, and what holds them
 };
 
 // A query's rows come in batches, numbered in the order of the result; a task makes one batch after

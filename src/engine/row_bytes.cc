@@ -19,7 +19,27 @@ int64_t FixedBytes(const LogicalType& type) {
   return static_cast<int64_t>(duckdb::GetTypeIdSize(type.InternalType()));
 }
 
-// The bytes of one value, whatever is nested in it.
+int64_t Vectors(const LogicalType& type) {
+  switch (type.InternalType()) {
+    case PhysicalType::LIST:
+      return 1 + Vectors(duckdb::ListType::GetChildType(type));
+    case PhysicalType::ARRAY:
+      return 1 + Vectors(duckdb::ArrayType::GetChildType(type));
+    case PhysicalType::STRUCT: {
+      int64_t vectors = 1;
+      for (const auto& field : duckdb::StructType::GetChildTypes(type)) {
+        vectors += Vectors(field.second);
+      }
+      return vectors;
+    }
+    default:
+      return 1;
+  }
+}
+
+// The bytes of one value, whatever is nested in it. `row` is the vector's own, before its
+// selection: where a vector of structs is sliced, so are its fields; the elements of lists and
+// arrays are not.
 int64_t ValueBytes(const duckdb::RecursiveUnifiedVectorFormat& format, const LogicalType& type,
                    idx_t row) {
   if (IsFixed(type)) return FixedBytes(type);
@@ -59,7 +79,7 @@ int64_t ValueBytes(const duckdb::RecursiveUnifiedVectorFormat& format, const Log
       int64_t bytes = 0;
       const auto& fields = duckdb::StructType::GetChildTypes(type);
       for (size_t i = 0; i < fields.size(); ++i) {
-        bytes += ValueBytes(format.children[i], fields[i].second, at);
+        bytes += ValueBytes(format.children[i], fields[i].second, row);
       }
       return bytes;
     }
@@ -92,6 +112,7 @@ void AddColumnBytes(duckdb::Vector& column, idx_t rows, std::vector<int64_t>* ro
 
 RowBytes::RowBytes(const duckdb::vector<LogicalType>& types) {
   for (idx_t i = 0; i < types.size(); ++i) {
+    vectors_ += Vectors(types[i]);
     if (IsFixed(types[i])) {
       fixed_ += FixedBytes(types[i]);
     } else {

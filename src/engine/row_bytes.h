@@ -17,11 +17,14 @@ class RowBytes {
 
   // The same for every row, in columns of fixed width.
   int64_t fixed() const { return fixed_; }
+  // How many of DuckDB's vectors a chunk has, with those nested in others.
+  int64_t vectors() const { return vectors_; }
   // Of each row of the chunk, in the other columns; empty where there are none.
   std::vector<int64_t> Variable(duckdb::DataChunk& chunk) const;
 
  private:
   int64_t fixed_ = 0;
+  int64_t vectors_ = 0;
   std::vector<duckdb::idx_t> variable_;
 };
 
